@@ -1,0 +1,2 @@
+//! The records.
+#![no_std]

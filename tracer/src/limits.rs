@@ -1,0 +1,69 @@
+//! Every bound and timeout: its unit, its default, and the accident or attack that it bounds.
+
+use std::time::Duration;
+
+/// The bounds of one session. Past each of them the oldest goes, and is counted in
+/// [`Health`](crate::model::Health).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections followed at once. Bounds a SYN flood or a port scan; a busy proxy has tens of
+    /// thousands.
+    pub connections: usize,
+    /// Bytes that arrived ahead of a hole, per direction of a connection. Bounds a sender who
+    /// leaves a hole for ever; the largest receive window in use is a few MiB.
+    pub out_of_order: usize,
+    /// How long a hole may stay open, in capture time, once the receiver has acknowledged bytes
+    /// behind it: then it is the capture that missed them, and no retransmission will come.
+    pub acked_hole: Duration,
+    /// How long a hole may stay open, in capture time, where the receiver has not acknowledged
+    /// bytes behind it. Retransmissions come within seconds.
+    pub open_hole: Duration,
+    /// A connection that is silent for this long, in capture time, is forgotten. Longer than the
+    /// keep-alive of the usual servers and proxies (nginx 75 s, HAProxy tunnels 1 h are cut).
+    pub idle: Duration,
+    /// Bytes of a message's head. Servers refuse more than 8 to 64 KiB; bounds an endless header.
+    pub head: usize,
+    /// Header fields of a message. Servers refuse more than about 100.
+    pub fields: usize,
+    /// Bytes kept of each message's body.
+    pub body_kept: usize,
+    /// Bytes kept of each body after its content coding was removed, and at most decoded of it
+    /// (a bound on decompression bombs: output stops here).
+    pub body_decoded: usize,
+    /// Requests of one connection that wait for an answer. Bounds pipelining without end.
+    pub pipeline: usize,
+    /// Interim answers (1xx) kept of one exchange.
+    pub interim: usize,
+    /// How long a case waits, in capture time, after its last byte: for the owner of its sockets,
+    /// which the kernel can report after the packets, and for the rest of an early-answered
+    /// request.
+    pub settle: Duration,
+    /// Sockets whose owner is remembered.
+    pub owners: usize,
+    /// Bytes of packets kept per connection for `-w`, since the last exchange that is over.
+    pub packets_per_connection: usize,
+    /// Bytes that all connections together may hold: buffers, heads, bodies and packets.
+    pub memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 200_000,
+            out_of_order: 4 << 20,
+            acked_hole: Duration::from_millis(250),
+            open_hole: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
+            head: 256 << 10,
+            fields: 512,
+            body_kept: 16 << 10,
+            body_decoded: 64 << 10,
+            pipeline: 1_000,
+            interim: 8,
+            settle: Duration::from_millis(300),
+            owners: 262_144,
+            packets_per_connection: 16 << 20,
+            memory: 512 << 20,
+        }
+    }
+}
