@@ -40,9 +40,12 @@ pub struct Limits {
     pub settle: Duration,
     /// Sockets whose owner is remembered.
     pub owners: usize,
-    /// Bytes of packets kept per connection for `-w`, since the last exchange that is over.
+    /// Bytes of packets kept per connection for `-w`, since its start or its last reported
+    /// exchange. Bounds long keep-alive connections.
     pub packets_per_connection: usize,
-    /// Bytes that all connections together may hold: buffers, heads, bodies and packets.
+    /// Bytes of packets kept for `-w` of all connections.
+    pub packets: usize,
+    /// Bytes that all connections together may hold: buffers, heads and bodies.
     pub memory: usize,
 }
 
@@ -62,7 +65,8 @@ impl Default for Limits {
             interim: 8,
             settle: Duration::from_millis(300),
             owners: 262_144,
-            packets_per_connection: 16 << 20,
+            packets_per_connection: 4 << 20,
+            packets: 256 << 20,
             memory: 512 << 20,
         }
     }

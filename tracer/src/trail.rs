@@ -1,0 +1,158 @@
+//! The packets of each connection, kept until it is known whether an output wants them (`-w`).
+//!
+//! A trail is contiguous: from the start of the connection, or from the last reported exchange,
+//! on. So what is written can be read back to the same exchanges.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::limits::Limits;
+use crate::model::{ConnId, Direction, Packet};
+use crate::source::Frame;
+
+/// The trails of all connections.
+#[derive(Debug)]
+pub struct Trails {
+    /// By connection number, so the first is the oldest connection.
+    trails: BTreeMap<ConnId, Trail>,
+    bytes: usize,
+    evicted: u64,
+    limit_each: usize,
+    limit_all: usize,
+}
+
+#[derive(Debug, Default)]
+struct Trail {
+    packets: VecDeque<Packet>,
+    bytes: usize,
+}
+
+/// What a packet costs beside its bytes.
+const OVERHEAD: usize = size_of::<Packet>();
+
+impl Trails {
+    /// No trails yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            trails: BTreeMap::new(),
+            bytes: 0,
+            evicted: 0,
+            limit_each: limits.packets_per_connection,
+            limit_all: limits.packets,
+        }
+    }
+
+    /// Keeps a packet. Past a bound the oldest packets go: of this connection, then of the oldest
+    /// connection.
+    pub fn keep(&mut self, conn: ConnId, direction: Direction, frame: &Frame<'_>) {
+        let packet = Packet {
+            at: frame.at,
+            link_type: frame.link_type,
+            wire_len: frame.wire_len,
+            data: frame.data.to_vec(),
+            direction,
+        };
+        let trail = self.trails.entry(conn).or_default();
+        trail.bytes += cost(&packet);
+        self.bytes += cost(&packet);
+        trail.packets.push_back(packet);
+        while trail.bytes > self.limit_each {
+            let Some(oldest) = trail.packets.pop_front() else { break };
+            trail.bytes -= cost(&oldest);
+            self.bytes -= cost(&oldest);
+            self.evicted += 1;
+        }
+        while self.bytes > self.limit_all {
+            let Some((_, oldest)) = self.trails.pop_first() else { break };
+            self.bytes -= oldest.bytes;
+            self.evicted += oldest.packets.len() as u64;
+        }
+    }
+
+    /// Takes what was kept of a connection since it was last taken.
+    pub fn take(&mut self, conn: ConnId) -> Vec<Packet> {
+        self.trails.remove(&conn).map_or_else(Vec::new, |trail| {
+            self.bytes -= trail.bytes;
+            trail.packets.into()
+        })
+    }
+
+    /// Forgets a connection.
+    pub fn forget(&mut self, conn: ConnId) {
+        if let Some(trail) = self.trails.remove(&conn) {
+            self.bytes -= trail.bytes;
+        }
+    }
+
+    /// Packets that went over a bound.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+fn cost(packet: &Packet) -> usize {
+    packet.data.len() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::source::Vantage;
+
+    #[test]
+    fn a_trail_is_taken_once() {
+        let mut trails = trails(1 << 20, 1 << 20);
+        keep(&mut trails, 1, 10);
+        keep(&mut trails, 2, 10);
+        keep(&mut trails, 1, 20);
+        assert_eq!(lengths(trails.take(ConnId(1))), [10, 20]);
+        assert_eq!(lengths(trails.take(ConnId(1))), [0usize; 0]);
+        assert_eq!(lengths(trails.take(ConnId(2))), [10]);
+        assert_eq!((trails.bytes, trails.evicted()), (0, 0));
+    }
+
+    #[test]
+    fn past_its_bound_a_connection_loses_its_oldest_packets() {
+        let mut trails = trails(2 * (100 + OVERHEAD), 1 << 20);
+        for len in [98, 99, 100] {
+            keep(&mut trails, 1, len);
+        }
+        assert_eq!(trails.evicted(), 1);
+        assert_eq!(lengths(trails.take(ConnId(1))), [99, 100]);
+    }
+
+    #[test]
+    fn past_the_common_bound_the_oldest_connection_goes() {
+        let mut trails = trails(1 << 20, 2 * (100 + OVERHEAD));
+        for conn in [1, 2, 3] {
+            keep(&mut trails, conn, 100);
+        }
+        assert_eq!(trails.evicted(), 1);
+        assert_eq!(lengths(trails.take(ConnId(1))), [0usize; 0]);
+        assert_eq!(lengths(trails.take(ConnId(3))), [100]);
+    }
+
+    fn trails(limit_each: usize, limit_all: usize) -> Trails {
+        Trails::new(&Limits {
+            packets_per_connection: limit_each,
+            packets: limit_all,
+            ..Limits::default()
+        })
+    }
+
+    fn keep(trails: &mut Trails, conn: u64, len: usize) {
+        let data = vec![0; len];
+        let frame = Frame {
+            at: Timestamp::default(),
+            link_type: 1,
+            wire_len: len as u32,
+            data: &data,
+            vantage: Vantage::default(),
+        };
+        trails.keep(ConnId(conn), Direction::ClientToServer, &frame);
+    }
+
+    fn lengths(packets: Vec<Packet>) -> Vec<usize> {
+        packets.into_iter().map(|p| p.data.len()).collect()
+    }
+}
