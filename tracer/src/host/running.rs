@@ -42,9 +42,10 @@ impl Running {
         Some(comm)
     }
 
-    /// The path of its executable as the kernel prints it: ` (deleted)` follows where the file was
-    /// replaced or removed, as an upgrade does. `None` for kernel threads and zombies, and where
-    /// it may not be read.
+    /// The path of its executable as the kernel prints it: in the file system that the process
+    /// sees (a container's own), and followed by ` (deleted)` where the file was replaced or
+    /// removed, as an upgrade does. `None` for kernel threads and zombies, and where it may not be
+    /// read.
     pub(super) fn exe(&self) -> Option<Arc<str>> {
         let path = self.process.exe().ok()?;
         Some(String::from_utf8_lossy(path.as_os_str().as_bytes()).into())

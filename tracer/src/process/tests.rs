@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::source::SocketUse::{self, Held, Received, Sent};
 
@@ -214,9 +216,47 @@ fn every_bound_holds() {
     assert_eq!(owners.ask(1_000, 3, 4), None, "the oldest are not");
 }
 
+proptest! {
+    /// Whatever is reported and asked, the indexes and the sockets agree.
+    #[test]
+    fn the_indexes_agree(
+        capacity in 1..6_usize,
+        steps in prop::collection::vec((0..9_u64, 0..4_u16, 0..50_u64, any::<bool>()), 0..200),
+    ) {
+        let mut owners = Owners::new(capacity);
+        for (cookie, port, at, ask) in steps {
+            let mut told = report(at, Sent, cookie, CONN, 1, OwnerQuality::Exact);
+            told.socket.remote = (port > 0).then(|| ([10, 0, 0, 2], port).into());
+            if ask {
+                owners.sender(SocketEnd { cookie, ..end(0) }, between(at, at + 1));
+            }
+            owners.learn(told);
+            owners.check();
+        }
+    }
+}
+
 const CONN: (&str, &str) = ("10.0.0.1:5000", "10.0.0.2:80");
 
 impl Owners {
+    fn check(&self) {
+        assert!(self.sockets.len() <= self.capacity);
+        let mut filed = (0, 0);
+        for (slot, socket) in self.sockets.iter().enumerate() {
+            if socket.cookie != 0 {
+                assert_eq!(self.by_cookie.get(&socket.cookie), Some(&slot));
+                filed.0 += 1;
+            }
+            if let Some(slots) = socket.addresses.and_then(|a| self.by_address.get(&a)) {
+                filed.1 += slots.iter().filter(|&&s| s == slot).count();
+            }
+        }
+        assert_eq!(self.by_cookie.len(), filed.0);
+        #[expect(clippy::disallowed_methods, reason = "a sum has no order")]
+        let addresses: usize = self.by_address.values().map(Vec::len).sum();
+        assert_eq!(addresses, filed.1);
+    }
+
     fn tell(&mut self, at: u64, used: SocketUse, cookie: u64, pid: u32) {
         self.learn(report(at, used, cookie, CONN, pid, OwnerQuality::Exact));
     }
