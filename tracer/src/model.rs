@@ -337,7 +337,8 @@ pub struct Owner {
 /// A container, as its cgroup names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// What runs it: `docker`, `containerd`, `cri-o` or `podman`.
+    /// What runs it: `docker`, `containerd`, `cri-o` or `podman`; `kubernetes` where its cgroup is
+    /// known to be a pod's but does not name the runtime.
     pub runtime: &'static str,
     /// Its id, in full.
     pub id: String,
