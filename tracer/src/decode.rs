@@ -1,9 +1,23 @@
 //! A captured frame becomes a TCP [`Segment`]: link layer, tunnels, IP, TCP. Never panics.
+//!
+//! Checksums are not looked at: a host's network card fills them in after the capture point, so on
+//! the sending host most of them are wrong.
+
+mod fragments;
+mod ip;
+mod layer;
+mod link;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod wifi;
 
 use std::net::SocketAddr;
 
 use crate::model::Timestamp;
 use crate::source::{Frame, Vantage};
+use fragments::{Datagram, Fragments};
+use layer::{Found, Layer};
 
 /// A TCP segment, borrowed from its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +68,14 @@ pub enum Decoded<'a> {
     Malformed,
 }
 
-/// Decodes frames. Holds only what spans frames: IP fragments waiting for the rest.
+/// Decodes frames. Holds only what spans frames: IP fragments waiting for the rest (at most 256
+/// datagrams, each for 30 s of capture time).
 #[derive(Debug, Default)]
-pub struct Decoder {}
+pub struct Decoder {
+    fragments: Fragments,
+    /// The datagram that the last fragment completed.
+    datagram: Datagram,
+}
 
 impl Decoder {
     /// A decoder with no fragments.
@@ -66,7 +85,40 @@ impl Decoder {
 
     /// Decodes one frame. The segment borrows from the frame, or from the decoder where it was put
     /// together from fragments.
-    pub fn decode<'a>(&'a mut self, _frame: &Frame<'a>) -> Decoded<'a> {
-        Decoded::NotTcp
+    pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        let found = match link::frame(frame.link_type, Layer::new(frame)) {
+            Some(Found::Fragment(fragment)) => match self.fragments.add(frame.at, &fragment) {
+                Some(datagram) => self.datagram(frame.at, datagram),
+                None => return Decoded::Fragment,
+            },
+            found => found,
+        };
+        match found {
+            Some(Found::Tcp(segment)) => Decoded::Tcp(Segment {
+                at: frame.at,
+                vantage: frame.vantage,
+                ..segment
+            }),
+            Some(Found::Fragment(_)) => Decoded::Fragment,
+            Some(Found::NotTcp) => Decoded::NotTcp,
+            None => Decoded::Malformed,
+        }
+    }
+
+    /// Datagrams that were given up: incomplete for too long, too many at once, or contradicting
+    /// themselves.
+    pub fn dropped_datagrams(&self) -> u64 {
+        self.fragments.dropped()
+    }
+
+    /// Decodes a datagram that was put together, which may hold a fragment of another: an inner
+    /// packet that was cut before it entered a tunnel that cuts too.
+    fn datagram(&mut self, at: Timestamp, whole: Datagram) -> Option<Found<'_>> {
+        self.datagram = whole;
+        while let Some(Found::Fragment(inner)) = ip::datagram(&self.datagram) {
+            // A datagram is nested one deeper than its fragments, so this ends.
+            self.datagram = self.fragments.add(at, &inner)?;
+        }
+        ip::datagram(&self.datagram)
     }
 }

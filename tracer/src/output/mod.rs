@@ -1,5 +1,7 @@
 //! Cases go out: text for a terminal, JSON lines, pcapng.
 
+pub mod pcapng;
+
 use std::io;
 
 use crate::model::{Case, Health};

@@ -1,0 +1,34 @@
+//! The framing of pcapng: blocks and options, always in little-endian byte order.
+
+/// Appends a block: type, length, what `body` writes, padding, and the length again.
+pub(super) fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&kind.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    body(out);
+    // A block is far smaller than 4 GiB: a packet, or a handful of options of at most 64 KiB.
+    let len = u32::try_from(out.len() - start + 4)
+        .unwrap_or(u32::MAX)
+        .to_le_bytes();
+    if let Some(place) = out.get_mut(start + 4..start + 8) {
+        place.copy_from_slice(&len);
+    }
+    out.extend_from_slice(&len);
+}
+
+/// Appends an option; nothing where the value is longer than an option can be.
+pub(super) fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+    let Ok(len) = u16::try_from(value.len()) else {
+        return;
+    };
+    out.extend_from_slice(&code.to_le_bytes());
+    out.extend_from_slice(&len.to_le_bytes());
+    padded(out, value);
+}
+
+/// Appends `bytes`, and zeros up to a multiple of four.
+pub(super) fn padded(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+    let padding = bytes.len().next_multiple_of(4) - bytes.len();
+    out.extend(std::iter::repeat_n(0, padding));
+}
