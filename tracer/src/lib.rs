@@ -1,5 +1,6 @@
 //! Who refused this POST with a 403, and why.
 
+pub mod cli;
 pub mod decode;
 pub mod http;
 pub mod limits;
@@ -9,4 +10,7 @@ pub mod pair;
 pub mod ports;
 pub mod process;
 pub mod reassembly;
+pub mod select;
 pub mod source;
+#[cfg(test)]
+mod testing;
