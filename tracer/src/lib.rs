@@ -43,3 +43,5 @@ pub mod client;
 pub mod output;
 pub mod pipeline;
 pub mod cli;
+#[cfg(test)]
+mod testing;

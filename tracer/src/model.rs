@@ -547,6 +547,10 @@ pub struct MissingProbe {
 /// How well the session could see: every count starts at 0 and only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
+    /// When the first packet was captured; `None` while there was none.
+    pub first_at: Option<Timestamp>,
+    /// When the latest packet was captured.
+    pub last_at: Option<Timestamp>,
     /// Packets that reached the tool.
     pub packets: u64,
     /// Bytes of them.

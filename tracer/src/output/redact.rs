@@ -1,0 +1,239 @@
+//! Secrets in an exchange are replaced by a short hash of them, in one place for every output.
+//!
+//! `[redacted 9f86d081]` stands for a value whose SHA-256 begins with these 32 bits: the same
+//! secret looks the same everywhere (in a header, a URL, a form, a JSON body), so "the cookie of
+//! the login is the one that was refused" can still be seen. Its length cannot. The hash has no
+//! salt: who can guess a weak password can confirm the guess, so redacted output is for
+//! colleagues, not for the public.
+//!
+//! What counts as a secret: the credentials of `Authorization` and its kin, every cookie, every
+//! header, query parameter, form field, multipart field, JSON member or XML element with a telling
+//! name ([`names`]), the user part of a URL, and what looks like a token wherever it is
+//! ([`scan`]). A secret that was found once is then replaced wherever else it is repeated.
+//!
+//! Bodies whose content coding could not be undone are left out, as nobody can tell what is in
+//! them. Packets are not touched: a pcapng file holds the traffic as it was.
+
+mod form;
+mod mask;
+mod names;
+mod scan;
+
+use std::borrow::Cow;
+
+use crate::model::{Body, Exchange, FieldSpan, Head, Message, Request, Response};
+use mask::Masks;
+use names::Place;
+
+/// Whether outputs show secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// Each is replaced by a hash of it.
+    #[default]
+    Redacted,
+    /// They are shown as they crossed the wire.
+    Shown,
+}
+
+/// The exchange without its secrets.
+///
+/// Heads are written anew from their fields, so that nothing of the raw bytes is left beside them.
+pub fn exchange(exchange: &Exchange) -> Exchange {
+    let mut masks = Masks::default();
+    let mut redacted = Exchange {
+        request: exchange.request.as_ref().map(|r| request(r, &mut masks)),
+        interim: exchange
+            .interim
+            .iter()
+            .map(|r| response(r, &mut masks))
+            .collect(),
+        response: exchange.response.as_ref().map(|r| response(r, &mut masks)),
+        anomalies: exchange.anomalies.clone(),
+        client_addresses: exchange.client_addresses.clone(),
+        client: exchange.client.clone(),
+        server: exchange.server.clone(),
+        ..*exchange
+    };
+    sweep(&mut redacted, &masks);
+    redacted
+}
+
+fn request(request: &Request, masks: &mut Masks) -> Request {
+    let method = request.method();
+    let target = scan::url(request.target(), masks);
+    let version = request
+        .message
+        .head
+        .raw
+        .get(request.target.1 as usize..)
+        .map_or(&b""[..], first_line);
+    let line = [method, b" ", &target, version].concat();
+    let method = (0, length(method));
+    let start = method.1.saturating_add(1);
+    Request {
+        method,
+        target: (start, start.saturating_add(length(&target))),
+        minor_version: request.minor_version,
+        message: message(&request.message, &line, masks),
+    }
+}
+
+fn response(response: &Response, masks: &mut Masks) -> Response {
+    let reason = scan::text(response.reason(), masks);
+    let before = response
+        .message
+        .head
+        .raw
+        .get(..response.reason.0 as usize)
+        .unwrap_or_default();
+    let line = [before, &reason].concat();
+    Response {
+        status: response.status,
+        reason: (length(before), length(&line)),
+        minor_version: response.minor_version,
+        message: message(&response.message, &line, masks),
+    }
+}
+
+fn message(message: &Message, start_line: &[u8], masks: &mut Masks) -> Message {
+    Message {
+        head: head(&message.head, start_line, |name, value| {
+            header(name, value, masks)
+        }),
+        body: body(&message.body, &message.head, masks),
+        trailers: head(&message.trailers, b"", |name, value| {
+            header(name, value, masks)
+        }),
+        ..*message
+    }
+}
+
+/// A head with this start line and with the values that `value` makes of the fields.
+fn head(head: &Head, start_line: &[u8], mut value: impl FnMut(&[u8], &[u8]) -> Vec<u8>) -> Head {
+    let mut raw = start_line.to_vec();
+    if !raw.is_empty() {
+        raw.extend_from_slice(b"\r\n");
+    }
+    let mut fields = Vec::with_capacity(head.fields.len());
+    for field in head.fields() {
+        let name_start = length(&raw);
+        raw.extend_from_slice(field.name);
+        let name_end = length(&raw);
+        raw.extend_from_slice(b": ");
+        let value_start = length(&raw);
+        raw.extend_from_slice(&value(field.name, field.value));
+        fields.push(FieldSpan {
+            name: (name_start, name_end),
+            value: (value_start, length(&raw)),
+        });
+        raw.extend_from_slice(b"\r\n");
+    }
+    if !raw.is_empty() {
+        raw.extend_from_slice(b"\r\n");
+    }
+    Head { raw, fields }
+}
+
+fn header(name: &[u8], value: &[u8], masks: &mut Masks) -> Vec<u8> {
+    let lower = name.to_ascii_lowercase();
+    match lower.as_slice() {
+        b"set-cookie" | b"set-cookie2" => form::set_cookie(value, masks),
+        name if memchr::memmem::find(name, b"cookie").is_some() => form::cookies(value, masks),
+        // Challenges: `Bearer realm="x"` is no credential.
+        b"www-authenticate" | b"proxy-authenticate" => scan::challenge(value, masks),
+        name if names::is_secret(name, Place::Header) => form::credentials(value, masks),
+        _ if value.starts_with(b"/") || value.get(..4).is_some_and(is_http) => {
+            scan::url(value, masks)
+        }
+        _ => scan::text(value, masks),
+    }
+}
+
+fn body(body: &Body, head: &Head, masks: &mut Masks) -> Body {
+    let kind = head.value("content-type").unwrap_or_default();
+    let coded = head
+        .values("content-encoding")
+        .any(|v| !v.is_empty() && !v.eq_ignore_ascii_case(b"identity"));
+    Body {
+        kept: if coded || body.decoded.is_some() {
+            Vec::new()
+        } else {
+            content(&body.kept, kind, masks)
+        },
+        decoded: body.decoded.clone().map(|mut decoded| {
+            decoded.bytes = content(&decoded.bytes, kind, masks);
+            decoded
+        }),
+        ..*body
+    }
+}
+
+/// Content of the media type `kind`; its own look counts for more than what the header calls it,
+/// as JSON is often sent as a form.
+fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
+    let kind = kind.to_ascii_lowercase();
+    let by_structure = if kind.starts_with(b"multipart/") || bytes.starts_with(b"--") {
+        form::multipart(bytes, &kind, masks)
+    } else if form::looks_like_form(bytes) {
+        form::urlencoded(bytes, masks)
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    scan::text(&by_structure, masks)
+}
+
+/// Replaces every repetition of a secret that was found anywhere in the exchange.
+fn sweep(exchange: &mut Exchange, masks: &Masks) {
+    if let Some(request) = &mut exchange.request {
+        let target = masks.sweep(request.target().to_vec());
+        let version = first_line(
+            request
+                .message
+                .head
+                .raw
+                .get(request.target.1 as usize..)
+                .unwrap_or_default(),
+        );
+        let line = [request.method(), b" ", &target, version].concat();
+        request.target.1 = request.target.0.saturating_add(length(&target));
+        sweep_message(&mut request.message, &line, masks);
+    }
+    for response in exchange.interim.iter_mut().chain(&mut exchange.response) {
+        let reason = masks.sweep(response.reason().to_vec());
+        let start = response.reason.0 as usize;
+        let before = response.message.head.raw.get(..start).unwrap_or_default();
+        let line = [before, &reason].concat();
+        response.reason.1 = length(&line);
+        sweep_message(&mut response.message, &line, masks);
+    }
+    for row in &mut exchange.client_addresses {
+        let swept = masks.sweep(std::mem::take(&mut row.text).into_bytes());
+        row.text = String::from_utf8_lossy(&swept).into_owned();
+    }
+}
+
+fn sweep_message(message: &mut Message, start_line: &[u8], masks: &Masks) {
+    message.head = head(&message.head, start_line, |_, v| masks.sweep(v.to_vec()));
+    message.trailers = head(&message.trailers, b"", |_, v| masks.sweep(v.to_vec()));
+    message.body.kept = masks.sweep(std::mem::take(&mut message.body.kept));
+    if let Some(decoded) = &mut message.body.decoded {
+        decoded.bytes = masks.sweep(std::mem::take(&mut decoded.bytes));
+    }
+}
+
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or_default()
+}
+
+fn is_http(start: &[u8]) -> bool {
+    start.eq_ignore_ascii_case(b"http")
+}
+
+/// Heads are bounded far below 4 GiB (`limits.head`).
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

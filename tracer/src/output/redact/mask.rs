@@ -1,0 +1,81 @@
+//! What stands in a secret's place.
+
+use memchr::memmem;
+use sha2::{Digest, Sha256};
+
+/// Secrets remembered for the sweep. Bounds its time: a body full of tokens is redacted anyway.
+const REMEMBERED: usize = 64;
+
+/// Shorter ones turn up by chance.
+const SHORTEST_SWEPT: usize = 8;
+
+/// What every mask begins with.
+const MASK_START: &[u8] = b"[redacted ";
+
+/// Replaces secrets, and remembers them to find their repetitions.
+#[derive(Debug, Default)]
+pub(super) struct Masks {
+    found: Vec<Vec<u8>>,
+}
+
+impl Masks {
+    /// Writes what stands for `secret`. Nothing stands for nothing, and a mask for itself.
+    ///
+    /// `secret` is the value itself, without the coding (percent, JSON) that it was written in.
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, secret: &[u8]) {
+        if secret.is_empty() || is_mask(secret) {
+            out.extend_from_slice(secret);
+            return;
+        }
+        out.extend_from_slice(mask(secret).as_bytes());
+        if self.found.len() < REMEMBERED
+            && secret.len() >= SHORTEST_SWEPT
+            && !is_word(secret)
+            && memmem::find(MASK_START, secret).is_none()
+            && !self.found.iter().any(|f| f == secret)
+        {
+            self.found.push(secret.to_vec());
+        }
+    }
+
+    /// Replaces every repetition of the secrets that were found.
+    pub(super) fn sweep(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        // The longest first: one secret may be part of another.
+        let mut secrets: Vec<&[u8]> = self.found.iter().map(Vec::as_slice).collect();
+        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        for secret in secrets {
+            let mut swept = Vec::new();
+            let mut from = 0;
+            for at in memmem::find_iter(&bytes, secret) {
+                swept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
+                swept.extend_from_slice(mask(secret).as_bytes());
+                from = at + secret.len();
+            }
+            if from > 0 {
+                swept.extend_from_slice(bytes.get(from..).unwrap_or_default());
+                bytes = swept;
+            }
+        }
+        bytes
+    }
+}
+
+/// Whether this is one ordinary word, as in "bearer token" or "password: required".
+pub(super) fn is_word(bytes: &[u8]) -> bool {
+    bytes.len() < 20
+        && bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.iter().skip(1).all(u8::is_ascii_lowercase)
+}
+
+fn mask(secret: &[u8]) -> String {
+    let hash = Sha256::digest(secret);
+    let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
+    format!("[redacted {a:02x}{b:02x}{c:02x}{d:02x}]")
+}
+
+fn is_mask(bytes: &[u8]) -> bool {
+    bytes
+        .strip_prefix(MASK_START)
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .is_some_and(|hex| hex.len() == 8 && hex.iter().all(u8::is_ascii_hexdigit))
+}

@@ -1,0 +1,460 @@
+//! Secrets in text of any kind: one pass over the bytes, which needs no well-formed input and so
+//! survives bodies that were cut, templates, logs and JSON in JSON.
+//!
+//! It knows, wherever they are: members of objects (`"password": "x"`, also with escaped or single
+//! quotes), pairs (`token=x`, `?code=x`), XML elements and HTML inputs, JSON Web Tokens
+//! (RFC 7519), `Bearer x` and `Basic x`, and the user part of a URL (RFC 3986 section 3.2.1).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memmem;
+
+use super::form::{is_name, pairs, percent_decoded};
+use super::mask::{Masks, is_word};
+use super::names::{self, Place};
+
+/// Names and tags are looked for this far, in bytes.
+const LONGEST_NAME: usize = 128;
+const LONGEST_TAG: usize = 2048;
+
+/// Text without its secrets.
+pub(super) fn text(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+    Scan::new(bytes, masks, true).run()
+}
+
+/// The challenge of a 401 or 407: as text, but `Bearer realm=…` is no credential.
+pub(super) fn challenge(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+    Scan::new(bytes, masks, false).run()
+}
+
+/// A URL, or a target, without its secrets: as text, and query and fragment pair by pair.
+pub(super) fn url(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+    let end = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
+    let (path, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    let mut out = text(path, masks);
+    pairs(rest, b"?&;#", &mut out, masks);
+    out
+}
+
+struct Scan<'a> {
+    bytes: &'a [u8],
+    /// Everything before is in `out`.
+    at: usize,
+    out: Vec<u8>,
+    masks: &'a mut Masks,
+    credentials: bool,
+}
+
+impl<'a> Scan<'a> {
+    fn new(bytes: &'a [u8], masks: &'a mut Masks, credentials: bool) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            out: Vec::with_capacity(bytes.len()),
+            masks,
+            credentials,
+        }
+    }
+
+    fn run(mut self) -> Vec<u8> {
+        let mut i = 0;
+        while let Some(&byte) = self.bytes.get(i) {
+            let secret = match byte {
+                b'"' | b'\'' => self.quoted_member(i),
+                b'=' => self.pair(i),
+                b':' => self.user_info(i).or_else(|| self.bare_member(i)),
+                b'<' => self.element(i),
+                b'e' => self.json_web_token(i),
+                b'B' | b'b' if self.credentials => self.credential(i),
+                _ => None,
+            };
+            i = match secret {
+                Some(secret) => self.replace(secret),
+                None => i + 1,
+            };
+        }
+        self.copy_until(self.bytes.len());
+        self.out
+    }
+
+    /// Puts a mask in place of a secret; the scan goes on after it.
+    fn replace(&mut self, secret: Secret) -> usize {
+        self.copy_until(secret.start);
+        let value = self.slice(secret.start, secret.end);
+        let plain = match secret.coding {
+            Coding::Plain => value.to_vec(),
+            Coding::Percent => percent_decoded(value),
+            Coding::Json => unescaped(value),
+        };
+        self.masks.put(&mut self.out, &plain);
+        self.at = secret.end;
+        secret.end.max(secret.start + 1)
+    }
+
+    fn copy_until(&mut self, end: usize) {
+        let plain = self.bytes.get(self.at..end).unwrap_or_default();
+        self.out.extend_from_slice(plain);
+        self.at = end.max(self.at);
+    }
+
+    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// `"name": value`. The quotes may be single ones, or escaped any number of times.
+    fn quoted_member(&self, quote: usize) -> Option<Secret> {
+        let delimiter = Delimiter::at(self.bytes, quote)?;
+        let end = delimiter.end(self.bytes, quote + 1, LONGEST_NAME)?;
+        let name = self.slice(quote + 1, end.saturating_sub(delimiter.backslashes));
+        let colon = self.skip_space(end + 1);
+        if self.bytes.get(colon) != Some(&b':')
+            || !names::is_secret(&unescaped(name), Place::Member)
+        {
+            return None;
+        }
+        self.member_value(self.skip_space(colon + 1))
+    }
+
+    /// `name: "value"`, as in a script. A value without quotes is prose: `Invalid token: expired`.
+    fn bare_member(&self, colon: usize) -> Option<Secret> {
+        let name = self.name_before(colon);
+        let value = self.skip_space(colon + 1);
+        let quoted = matches!(self.bytes.get(value), Some(b'"' | b'\''));
+        if !quoted || !names::is_secret(name, Place::Member) {
+            return None;
+        }
+        self.member_value(value)
+    }
+
+    fn member_value(&self, start: usize) -> Option<Secret> {
+        let backslashes = self
+            .bytes
+            .get(start..)?
+            .iter()
+            .take_while(|b| **b == b'\\')
+            .count();
+        let quote = start + backslashes;
+        match self.bytes.get(quote)? {
+            b'"' | b'\'' => {
+                let delimiter = Delimiter::at(self.bytes, quote)?;
+                let end = delimiter
+                    .end(self.bytes, quote + 1, usize::MAX)
+                    .map_or(self.bytes.len(), |end| {
+                        end.saturating_sub(delimiter.backslashes)
+                    });
+                Some(Secret::new(quote + 1, end, Coding::Json))
+            }
+            b'{' | b'[' => Some(Secret::new(start, self.container_end(start), Coding::Plain)),
+            _ => {
+                let end = self.find(start, |b| {
+                    b",}])\\&<\"'".contains(&b) || b.is_ascii_whitespace()
+                });
+                let value = self.slice(start, end);
+                let says_nothing = matches!(value, b"" | b"null" | b"true" | b"false" | b"None");
+                (!says_nothing).then(|| Secret::new(start, end, Coding::Plain))
+            }
+        }
+    }
+
+    /// After the bracket that closes the one at `start`, or the end.
+    fn container_end(&self, start: usize) -> usize {
+        let mut depth = 0_usize;
+        let mut i = start;
+        while let Some(byte) = self.bytes.get(i) {
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b'"' => {
+                    let end = Delimiter::at(self.bytes, i)
+                        .and_then(|d| d.end(self.bytes, i + 1, usize::MAX));
+                    i = end.unwrap_or(self.bytes.len());
+                }
+                _ => {}
+            }
+            i += 1;
+            if depth == 0 {
+                return i.min(self.bytes.len());
+            }
+        }
+        self.bytes.len()
+    }
+
+    /// `name=value`, the value bare or in quotes.
+    fn pair(&self, equals: usize) -> Option<Secret> {
+        let name = self.name_before(equals);
+        let before = equals
+            .checked_sub(name.len() + 1)
+            .and_then(|i| self.bytes.get(i));
+        let place = match before {
+            Some(b'?' | b'&') => Place::Parameter,
+            _ => Place::Member,
+        };
+        if name.is_empty() || !names::is_secret(&percent_decoded(name), place) {
+            return None;
+        }
+        let start = equals + 1;
+        if matches!(self.bytes.get(start), Some(b'"' | b'\'')) {
+            let delimiter = Delimiter::at(self.bytes, start)?;
+            let end = delimiter.end(self.bytes, start + 1, usize::MAX);
+            let end = end.unwrap_or(self.bytes.len());
+            return (end > start + 1).then(|| Secret::new(start + 1, end, Coding::Json));
+        }
+        if self.bytes.get(start..)?.starts_with(b"[redacted ") {
+            return None;
+        }
+        let end = self.find(start, |b| {
+            b"&;\"'<>#\\".contains(&b) || b.is_ascii_whitespace()
+        });
+        (end > start).then(|| Secret::new(start, end, Coding::Percent))
+    }
+
+    /// `://user:password@`.
+    fn user_info(&self, colon: usize) -> Option<Secret> {
+        let start = colon + 3;
+        if self.slice(colon, start) != b"://" {
+            return None;
+        }
+        let end = self.find(start, |b| {
+            b"/?#\"'<>\\".contains(&b) || b.is_ascii_whitespace()
+        });
+        let at = self.slice(start, end).iter().rposition(|b| *b == b'@')?;
+        (at > 0).then(|| Secret::new(start, start + at, Coding::Percent))
+    }
+
+    /// `<Password>value</Password>`, and tags such as `<input name="token" value="…">`.
+    fn element(&self, open: usize) -> Option<Secret> {
+        let limit = self.bytes.len().min(open + LONGEST_TAG);
+        let tag = self.slice(open + 1, limit);
+        let close = memchr::memchr2(b'<', b'>', tag).filter(|at| tag.get(*at) == Some(&b'>'))?;
+        let tag = tag.get(..close).unwrap_or_default();
+        let name_end = tag
+            .iter()
+            .position(|b| b.is_ascii_whitespace())
+            .unwrap_or(tag.len());
+        let (name, attributes) = tag.split_at_checked(name_end)?;
+        let is_element = name.iter().all(|b| is_name(*b) || *b == b':');
+        if is_element && names::is_secret(name, Place::Member) && !tag.ends_with(b"/") {
+            let start = open + 1 + close + 1;
+            let end = self.find(start, |b| b == b'<');
+            let blank = self.slice(start, end).trim_ascii().is_empty();
+            return (!blank).then(|| Secret::new(start, end, Coding::Plain));
+        }
+        let named = attribute(attributes, b"name")?;
+        let name = attributes.get(named.0..named.1)?;
+        if !names::is_secret(name, Place::Parameter) {
+            return None;
+        }
+        let value =
+            attribute(attributes, b"value").or_else(|| attribute(attributes, b"content"))?;
+        let base = open + 1 + name_end;
+        (value.1 > value.0).then(|| Secret::new(base + value.0, base + value.1, Coding::Plain))
+    }
+
+    /// `eyJ…`: base64url of `{"`, then dots.
+    fn json_web_token(&self, start: usize) -> Option<Secret> {
+        let follows_dash = start.checked_sub(1).and_then(|i| self.bytes.get(i)) == Some(&b'-');
+        if self.slice(start, start + 3) != b"eyJ" || self.in_word(start) || follows_dash {
+            return None;
+        }
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let end = self.find(start, |b| !token(b));
+        let value = self.slice(start, end);
+        let is_token = value.contains(&b'.') || end == self.bytes.len();
+        let sentence = value.iter().rev().take_while(|b| **b == b'.').count();
+        (value.len() >= 12 && is_token)
+            .then(|| Secret::new(start, end.saturating_sub(sentence), Coding::Plain))
+    }
+
+    /// `Bearer x`, `Basic x`.
+    fn credential(&self, start: usize) -> Option<Secret> {
+        let word = self.slice(start, start + 6);
+        let (bearer, after) = if word.eq_ignore_ascii_case(b"bearer") {
+            (true, start + 6)
+        } else if word.get(..5)?.eq_ignore_ascii_case(b"basic") {
+            (false, start + 5)
+        } else {
+            return None;
+        };
+        let space = self.bytes.get(after..)?;
+        let space = if space.starts_with(b"%20") {
+            3
+        } else {
+            space.iter().take_while(|b| b" +".contains(b)).count()
+        };
+        if space == 0 || self.in_word(start) {
+            return None;
+        }
+        let from = after + space;
+        let end = self.find(from, |b| {
+            !b.is_ascii_alphanumeric() && !b"-._~+/=%".contains(&b)
+        });
+        let value = self.slice(from, end);
+        let is_secret = if bearer {
+            !value.is_empty() && !is_word(value)
+        } else {
+            is_user_and_password(value)
+        };
+        is_secret.then(|| Secret::new(from, end, Coding::Plain))
+    }
+
+    fn name_before(&self, end: usize) -> &'a [u8] {
+        let from = end.saturating_sub(LONGEST_NAME).max(self.at);
+        let window = self.slice(from, end);
+        let name = window.iter().rev().take_while(|b| is_name(**b)).count();
+        window.get(window.len() - name..).unwrap_or_default()
+    }
+
+    fn in_word(&self, start: usize) -> bool {
+        start
+            .checked_sub(1)
+            .and_then(|before| self.bytes.get(before))
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    }
+
+    fn skip_space(&self, start: usize) -> usize {
+        self.find(start, |b| !b.is_ascii_whitespace())
+    }
+
+    fn find(&self, start: usize, wanted: impl Fn(u8) -> bool) -> usize {
+        self.bytes
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .position(|b| wanted(*b))
+            .map_or(self.bytes.len(), |i| start + i)
+    }
+}
+
+/// Where a secret lies in the text, and how it is written there.
+struct Secret {
+    start: usize,
+    end: usize,
+    coding: Coding,
+}
+
+enum Coding {
+    Plain,
+    Percent,
+    Json,
+}
+
+impl Secret {
+    fn new(start: usize, end: usize, coding: Coding) -> Self {
+        Self { start, end, coding }
+    }
+}
+
+/// What ends a string: a quote after as many backslashes as the one that began it.
+struct Delimiter {
+    quote: u8,
+    backslashes: usize,
+}
+
+impl Delimiter {
+    fn at(bytes: &[u8], quote: usize) -> Option<Self> {
+        let before = bytes.get(..quote)?;
+        Some(Self {
+            quote: *bytes.get(quote)?,
+            backslashes: before
+                .iter()
+                .rev()
+                .take(8)
+                .take_while(|b| **b == b'\\')
+                .count(),
+        })
+    }
+
+    /// The quote that ends the string which begins at `start`.
+    fn end(&self, bytes: &[u8], start: usize, within: usize) -> Option<usize> {
+        let limit = start.saturating_add(within).min(bytes.len());
+        let mut backslashes = 0;
+        for (i, &byte) in bytes.get(start..limit)?.iter().enumerate() {
+            if byte == b'\\' {
+                backslashes += 1;
+                continue;
+            }
+            let ends = match self.backslashes {
+                0 => backslashes % 2 == 0,
+                level => backslashes <= level,
+            };
+            if byte == self.quote && ends {
+                return Some(start + i);
+            }
+            backslashes = 0;
+        }
+        None
+    }
+}
+
+/// Removes the escapes of a JSON string, as far as they are well-formed.
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let (b'\\', Some((&escape, after))) = (byte, after.split_first()) else {
+            out.push(byte);
+            continue;
+        };
+        rest = after;
+        match escape {
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'b' => out.push(8),
+            b'f' => out.push(12),
+            b'u' => {
+                let code = after
+                    .get(..4)
+                    .and_then(|hex| std::str::from_utf8(hex).ok())
+                    .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                if let Some(code) = code {
+                    // Halves of a surrogate pair stay apart: this is to recognise names.
+                    let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = after.get(4..).unwrap_or_default();
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Where the value of an attribute lies in a tag.
+fn attribute(tag: &[u8], name: &[u8]) -> Option<(usize, usize)> {
+    let lower = tag.to_ascii_lowercase();
+    memmem::find_iter(&lower, name)
+        .filter(|at| {
+            let before = at.checked_sub(1).and_then(|i| lower.get(i));
+            before.is_some_and(u8::is_ascii_whitespace)
+        })
+        .find_map(|at| {
+            let rest = lower.get(at + name.len()..)?.strip_prefix(b"=")?;
+            let start = at + name.len() + 1;
+            let (open, close): (usize, &[u8]) = match rest.first()? {
+                b'"' => (1, b"\""),
+                b'\'' => (1, b"'"),
+                _ => (0, b" \t\r\n/"),
+            };
+            let value = rest.get(open..)?;
+            let end = value
+                .iter()
+                .position(|b| close.contains(b))
+                .unwrap_or(value.len());
+            Some((start + open, start + open + end))
+        })
+}
+
+fn is_user_and_password(value: &[u8]) -> bool {
+    let padding = value.iter().rev().take_while(|b| **b == b'=').count();
+    let digits = value.get(..value.len() - padding).unwrap_or_default();
+    // Whole groups only: the text may have been cut.
+    let whole = digits
+        .get(..digits.len() - digits.len() % 4)
+        .unwrap_or_default();
+    STANDARD_NO_PAD
+        .decode(whole)
+        .is_ok_and(|plain| plain.contains(&b':'))
+        || (padding > 0 && digits.len() >= 4)
+}

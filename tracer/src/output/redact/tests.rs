@@ -1,0 +1,384 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::Exchange;
+use crate::testing::{self, refused_post, request, response};
+
+/// SHA-256 of `s3cr3t-Value` begins with these bytes.
+const SECRET: &str = "s3cr3t-Value";
+const MASK: &str = "[redacted 135e519f]";
+
+#[test]
+fn headers() {
+    for (name, value, redacted) in [
+        ("Authorization", "Bearer $", "Bearer #"),
+        ("authorization", "basic $", "basic #"),
+        ("Authorization", "$", "#"),
+        ("Proxy-Authorization", "Digest $", "Digest #"),
+        ("Cookie", "a=$; b=$;c", "a=#; b=#; [redacted 2e7d2c03]"),
+        ("Cookie", "a=\"$\"", "a=#"),
+        (
+            "Set-Cookie",
+            "a=$; Path=/; Secure; Max-Age=5",
+            "a=#; Path=/; Secure; Max-Age=5",
+        ),
+        (
+            "Set-Cookie",
+            "a=$; Path=/, b=$; x=$",
+            "a=#; Path=/, b=#; x=#",
+        ),
+        ("X-Api-Key", "$", "#"),
+        ("X-CSRF-Token", "$", "#"),
+        ("X-Goog-Api-Key", "$", "#"),
+        ("X-Amz-Security-Token", "$", "#"),
+        (
+            "Referer",
+            "https://x/y?access_token=$&page=2",
+            "https://x/y?access_token=#&page=2",
+        ),
+        ("Location", "/cb?code=$&id_token=$", "/cb?code=#&id_token=#"),
+        ("Location", "https://u:$@x/", "https://[redacted "),
+        (
+            "Link",
+            "<https://x/?sig=$>; rel=next",
+            "<https://x/?sig=#>; rel=next",
+        ),
+        (
+            "Refresh",
+            "0; url=https://x/?token=$",
+            "0; url=https://x/?token=#",
+        ),
+        (
+            "WWW-Authenticate",
+            "Bearer realm=\"r1\", error=\"x1\"",
+            "Bearer realm=\"r1\", error=\"x1\"",
+        ),
+        ("Access-Control-Allow-Credentials", "true", "true"),
+        ("User-Agent", "curl/8.5 Bearer $", "curl/8.5 Bearer #"),
+        ("X-Request-Id", "41c9-77", "41c9-77"),
+        ("X-Api-Key", "", ""),
+    ] {
+        let shown = header(
+            name.as_bytes(),
+            fill(value).as_bytes(),
+            &mut Masks::default(),
+        );
+        let shown = String::from_utf8(shown).unwrap();
+        let wanted = fill(redacted);
+        if redacted.ends_with("[redacted ") {
+            assert!(
+                shown.starts_with(&wanted) && !shown.contains(SECRET),
+                "{shown}"
+            );
+        } else {
+            assert_eq!(shown, wanted, "{name}");
+        }
+    }
+}
+
+#[test]
+fn targets() {
+    for (target, redacted) in [
+        ("/orders?page=2", "/orders?page=2"),
+        ("/orders?token=$", "/orders?token=#"),
+        ("/o?%74oken=$&x=1;sig=$", "/o?%74oken=#&x=1;sig=#"),
+        ("/o?key=$&X-Amz-Credential=$", "/o?key=#&X-Amz-Credential=#"),
+        ("/o;jsessionid=$/x", "/o;jsessionid=[redacted "),
+        ("/o?token=s3cr3t%2DValue", "/o?token=#"),
+        (
+            "/o?next=https%3A%2F%2Fx%2F%3Ftoken%3D$",
+            "/o?next=[redacted ",
+        ),
+        (
+            "http://shop.example/o?password=$",
+            "http://shop.example/o?password=#",
+        ),
+        ("/o?q=code", "/o?q=code"),
+        ("/o?token=", "/o?token="),
+    ] {
+        let shown = scan::url(fill(target).as_bytes(), &mut Masks::default());
+        let shown = String::from_utf8(shown).unwrap();
+        if redacted.ends_with("[redacted ") {
+            assert!(
+                shown.starts_with(redacted) && !shown.contains(SECRET),
+                "{shown}"
+            );
+        } else {
+            assert_eq!(shown, fill(redacted));
+        }
+    }
+}
+
+#[test]
+fn fragments() {
+    let url = format!("/cb?x=1#access_token={SECRET}&state=2");
+    let shown = scan::url(url.as_bytes(), &mut Masks::default());
+    let wanted = format!("/cb?x=1#access_token={MASK}&state=2");
+    assert_eq!(String::from_utf8(shown).unwrap(), wanted);
+}
+
+#[test]
+fn bodies() {
+    for (kind, body, redacted) in [
+        (
+            "application/x-www-form-urlencoded",
+            "user=bob&password=$&x=1",
+            "user=bob&password=#&x=1",
+        ),
+        ("", "user=bob&pin=$\n", "user=bob&pin=#\n"),
+        (
+            "application/json",
+            r#"{"a":1,"password" : "$","b":[]}"#,
+            r##"{"a":1,"password" : "#","b":[]}"##,
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            r#"{"password":"$"}"#,
+            r##"{"password":"#"}"##,
+        ),
+        ("application/json", r#"{"token":"$"#, r##"{"token":"#"##),
+        (
+            "application/json",
+            r#"{"pass\u0077ord":"s3cr3t\u002dValue"}"#,
+            r##"{"pass\u0077ord":"#"}"##,
+        ),
+        (
+            "application/json",
+            r#"{"body":"{\"password\":\"$\"}","n":2}"#,
+            r##"{"body":"{\"password\":\"#\"}","n":2}"##,
+        ),
+        (
+            "application/json",
+            r#"{"code":"blocked","token":null}"#,
+            r#"{"code":"blocked","token":null}"#,
+        ),
+        (
+            "application/json",
+            r#"{"msg":"Authorization was Bearer $ ok"}"#,
+            r##"{"msg":"Authorization was Bearer # ok"}"##,
+        ),
+        (
+            "text/plain",
+            "Missing Bearer token; invalid token: expired",
+            "Missing Bearer token; invalid token: expired",
+        ),
+        (
+            "text/html",
+            r#"<input type=hidden name="csrf_token" value="$">"#,
+            r##"<input type=hidden name="csrf_token" value="#">"##,
+        ),
+        (
+            "text/html",
+            r#"<meta content='$' name=csrf-token>"#,
+            r##"<meta content='#' name=csrf-token>"##,
+        ),
+        (
+            "text/html",
+            r#"<script>var x = {csrfToken: '$'}</script>"#,
+            r##"<script>var x = {csrfToken: '#'}</script>"##,
+        ),
+        (
+            "text/xml",
+            "<s:Body><wsse:Password T='x'>$</wsse:Password></s:Body>",
+            "<s:Body><wsse:Password T='x'>#</wsse:Password></s:Body>",
+        ),
+        ("text/html", "<p>403 Forbidden</p>", "<p>403 Forbidden</p>"),
+        (
+            "multipart/form-data; boundary=Xy",
+            "--Xy\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nbob\r\n--Xy\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n$\r\n--Xy--\r\n",
+            "--Xy\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nbob\r\n--Xy\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\n#\r\n--Xy--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=Xy",
+            "--Xy\r\nContent-Disposition: form-data; name=token\r\n\r\n$",
+            "--Xy\r\nContent-Disposition: form-data; name=token\r\n\r\n#",
+        ),
+    ] {
+        let shown = content(
+            fill(body).as_bytes(),
+            kind.as_bytes(),
+            &mut Masks::default(),
+        );
+        assert_eq!(String::from_utf8(shown).unwrap(), fill(redacted));
+    }
+}
+
+#[test]
+fn values_of_every_json_type_under_a_telling_name_go() {
+    for body in [
+        r#"{"credentials":{"user":"bob","deep":["$"]},"x":1}"#,
+        r#"{"tokens":["$","]$"],"x":1}"#,
+        r#"{"secret":98761234,"x":1}"#,
+    ] {
+        let shown = content(fill(body).as_bytes(), b"", &mut Masks::default());
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(
+            !shown.contains(SECRET) && !shown.contains("98761234"),
+            "{shown}"
+        );
+        assert!(shown.ends_with(r#","x":1}"#), "{shown}");
+    }
+}
+
+#[test]
+fn json_web_tokens_go_wherever_they_are() {
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln";
+    for text in [
+        token.to_owned(),
+        format!("bad ({token})."),
+        format!("x={token}&y"),
+    ] {
+        let shown = scan::text(text.as_bytes(), &mut Masks::default());
+        assert!(memchr::memmem::find(&shown, b"eyJ").is_none(), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_repeated_goes_everywhere() {
+    let mut exchange = refused_post();
+    exchange.request = Some(request(
+        &format!("POST /by/{SECRET} HTTP/1.1\r\nX-Api-Key: {SECRET}\r\n\r\n"),
+        b"",
+    ));
+    exchange.response = Some(response(
+        &format!("HTTP/1.1 403 No {SECRET}\r\nX-Echo: {SECRET}\r\n\r\n"),
+        format!("{SECRET} is not a key, {SECRET}!").as_bytes(),
+    ));
+    let redacted = super::exchange(&exchange);
+    let response = redacted.response.unwrap();
+    let request = redacted.request.unwrap();
+    assert_eq!(request.target(), fill("/by/#").as_bytes());
+    assert_eq!(response.reason(), fill("No #").as_bytes());
+    assert_eq!(response.message.head.value("x-echo"), Some(MASK.as_bytes()));
+    assert_eq!(
+        response.message.body.kept,
+        fill("# is not a key, #!").as_bytes()
+    );
+}
+
+#[test]
+fn what_is_not_secret_stays_byte_for_byte() {
+    let mut exchange = refused_post();
+    exchange.interim = vec![response("HTTP/1.1 100 Continue\r\n\r\n", b"")];
+    assert_eq!(super::exchange(&exchange), exchange);
+}
+
+#[test]
+fn a_coded_body_that_nobody_can_read_is_left_out() {
+    let mut exchange = refused_post();
+    let sent = response(
+        "HTTP/1.1 403 Forbidden\r\nContent-Encoding: br\r\n\r\n",
+        b"\x0b\x02\x80",
+    );
+    exchange.response = Some(sent);
+    let body = super::exchange(&exchange).response.unwrap().message.body;
+    assert_eq!((body.kept.len(), body.seen), (0, 3));
+
+    let mut gzip = refused_post();
+    let body = testing::decoded("gzip", 40, fill("token=$").as_bytes());
+    gzip.response.as_mut().unwrap().message.body = body;
+    let body = super::exchange(&gzip).response.unwrap().message.body;
+    assert!(body.kept.is_empty());
+    assert_eq!(body.decoded.unwrap().bytes, fill("token=#").as_bytes());
+}
+
+#[test]
+fn hostile_bodies_take_no_more_than_their_share_of_work() {
+    // Each of these was quadratic in one design or another; at a megabyte that is minutes.
+    for pattern in [
+        "-eyJ",
+        "<",
+        "<a name=",
+        "\"",
+        "\\\"",
+        "name=\"",
+        "token",
+        "://",
+        "basic ",
+        "bearer a ",
+        "{",
+        "'a':",
+        "\n--",
+        "a=",
+        "%25",
+        "\"token\":{",
+        "--\nname=",
+    ] {
+        let body = pattern.repeat((1 << 20) / pattern.len());
+        for kind in ["multipart/form-data", ""] {
+            content(body.as_bytes(), kind.as_bytes(), &mut Masks::default());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_secret_in_any_of_its_places_is_gone(
+        secret in "[A-Za-z0-9]{4}q7Z[A-Za-z0-9]{4,40}",
+        before in "[ -~\\x80]{0,20}",
+        cut in 0usize..80,
+    ) {
+        let exchange = exchange_with(&secret, &before, cut);
+        let printed = format!("{:?}", bytes_of(&super::exchange(&exchange)));
+        prop_assert!(!printed.contains(&secret), "{printed}");
+    }
+
+    #[test]
+    fn noise_is_no_trouble(bytes: Vec<u8>, text in "[\"'\\\\:=<>{}\\[\\]&?;ab@/. -]{0,200}") {
+        for bytes in [&bytes[..], text.as_bytes()] {
+            let mut masks = Masks::default();
+            scan::text(bytes, &mut masks);
+            scan::url(bytes, &mut masks);
+            content(bytes, b"multipart/form-data", &mut masks);
+            for name in ["cookie", "set-cookie", "authorization"] {
+                header(name.as_bytes(), bytes, &mut masks);
+            }
+        }
+    }
+}
+
+/// An exchange with the secret in every place that is known to hold one.
+fn exchange_with(secret: &str, before: &str, cut: usize) -> Exchange {
+    let quoted = serde_json::to_string(before).unwrap();
+    let json = format!(
+        r#"{{"a":{quoted},"client_secret":"{secret}","rest":"{}"#,
+        "x".repeat(cut)
+    );
+    let head = format!(
+        "POST http://u:{secret}@x/p;sid={secret}?a=b&api_key={secret} HTTP/1.1\r\n\
+         Authorization: Bearer {secret}\r\nProxy-Authorization: {secret}\r\n\
+         Cookie: s={secret}; {secret}; t=\"{secret}\"\r\nX-Auth-Token: {secret}\r\n\
+         Referer: https://x/?sig={secret}\r\nContent-Type: application/json\r\n\r\n"
+    );
+    let end = json.find(secret).unwrap() + secret.len() + 1 + cut;
+    let request = request(&head, &json.as_bytes()[..end.min(json.len())]);
+    let form = format!("a={}&password={secret}&b=", before.replace('&', "-"));
+    let mut response = response(
+        &format!(
+            "HTTP/1.1 403 Forbidden\r\nSet-Cookie: s={secret}; Path=/\r\n\
+             Location: /?jwt={secret}\r\n\r\n"
+        ),
+        form.as_bytes(),
+    );
+    response.message.trailers = testing::trailers(&format!("X-Secret: {secret}\r\n"));
+    testing::exchange(request, response)
+}
+
+fn bytes_of(exchange: &Exchange) -> Vec<String> {
+    let messages = exchange
+        .request
+        .iter()
+        .map(|r| &r.message)
+        .chain(exchange.response.iter().map(|r| &r.message));
+    messages
+        .flat_map(|m| [&m.head.raw, &m.trailers.raw, &m.body.kept])
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .collect()
+}
+
+/// `$` becomes the secret and `#` its mask.
+fn fill(template: &str) -> String {
+    template.replace('$', SECRET).replace('#', MASK)
+}
