@@ -1,0 +1,115 @@
+//! Which eBPF objects a process holds, and whether they are still in the kernel after its end.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+
+use anyhow::{Context, Result, bail};
+
+use crate::wait::Deadline;
+
+/// Programs, links and maps, by their kernel ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BpfObjects {
+    /// Kind and id, in order.
+    ids: BTreeSet<(Kind, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Program,
+    Map,
+    Link,
+}
+
+impl Kind {
+    const fn of_field(name: &str) -> Option<Self> {
+        match name.as_bytes() {
+            b"prog_id" => Some(Self::Program),
+            b"map_id" => Some(Self::Map),
+            b"link_id" => Some(Self::Link),
+            _ => None,
+        }
+    }
+
+    /// The command of bpf(2) that opens an object of this kind by its id.
+    const fn open_command(self) -> libc::c_long {
+        match self {
+            Self::Program => 13,
+            Self::Map => 14,
+            Self::Link => 30,
+        }
+    }
+}
+
+impl BpfObjects {
+    /// What a process holds, from /proc/PID/fdinfo.
+    ///
+    /// # Errors
+    /// Where the process is gone, or holds no program: then there is nothing to look for.
+    pub fn of_process(pid: u32) -> Result<Self> {
+        let mut ids = BTreeSet::new();
+        let directory = format!("/proc/{pid}/fdinfo");
+        for entry in fs::read_dir(&directory).context(directory)? {
+            // A descriptor may close between the listing and the look.
+            let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+            for line in text.lines() {
+                if let Some((name, id)) = line.split_once(':')
+                    && let Some(kind) = Kind::of_field(name)
+                {
+                    ids.insert((kind, id.trim().parse()?));
+                }
+            }
+        }
+        if !ids.iter().any(|(kind, _)| *kind == Kind::Program) {
+            bail!("process {pid} holds no eBPF program");
+        }
+        Ok(Self { ids })
+    }
+
+    /// Waits until the kernel has none of them any more.
+    ///
+    /// # Errors
+    /// Where some stay: what they are.
+    pub fn wait_until_gone(&self) -> Result<()> {
+        Deadline::usual()
+            .wait_for("every eBPF object is gone", || {
+                Ok(self.left()?.ids.is_empty().then_some(()))
+            })
+            .with_context(|| format!("left in the kernel: {:?}", self.left()))
+    }
+
+    /// Those that the kernel still has.
+    fn left(&self) -> Result<Self> {
+        let mut ids = BTreeSet::new();
+        for (kind, id) in &self.ids {
+            if exists(*kind, *id)? {
+                ids.insert((*kind, *id));
+            }
+        }
+        Ok(Self { ids })
+    }
+}
+
+fn exists(kind: Kind, id: u32) -> Result<bool> {
+    // union bpf_attr as the *_GET_FD_BY_ID commands read it: id, next id, open flags.
+    let attributes: [u32; 4] = [id, 0, 0, 0];
+    // SAFETY: the kernel reads at most the given number of bytes of `attributes`.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            kind.open_command(),
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    };
+    if fd >= 0 {
+        // SAFETY: the descriptor was just made and is used nowhere else.
+        unsafe { libc::close(i32::try_from(fd)?) };
+        return Ok(true);
+    }
+    match io::Error::last_os_error() {
+        e if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        e => Err(e).context("asking the kernel for an eBPF object: this needs root"),
+    }
+}

@@ -1,0 +1,143 @@
+//! Ten thousand refusals: each is reported once, with the worker that answered and the client's
+//! process, known exactly. Both attach points, nginx and Node, old and new connections, IPv4 and
+//! IPv6, over loopback and between two namespaces.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use tracer_tests::{Answer, Client, ClientReport, Nginx, Node, Place, Scene, Session, Tracer};
+
+const PORT: u16 = 8080;
+const REQUESTS: u64 = 10_000;
+/// Client processes: two for each IP version, one with old connections and one with new ones.
+const CLIENTS: u64 = 4;
+
+#[test]
+fn nginx_by_cgroup() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _nginx = Nginx::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_cgroup(&scene)?)
+}
+
+#[test]
+fn nginx_by_interface() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _nginx = Nginx::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_interface(&scene)?)
+}
+
+#[test]
+fn node_cluster_by_cgroup() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _node = Node::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_cgroup(&scene)?)
+}
+
+#[test]
+fn node_cluster_by_interface() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _node = Node::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_interface(&scene)?)
+}
+
+#[test]
+fn between_namespaces_by_cgroup() -> Result<()> {
+    let scene = Scene::veth()?;
+    let _nginx = Nginx::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_cgroup(&scene)?)
+}
+
+#[test]
+fn between_namespaces_by_interface() -> Result<()> {
+    let scene = Scene::veth()?;
+    let _nginx = Nginx::start(&scene, PORT, 4)?;
+    ten_thousand(&scene, by_interface(&scene)?)
+}
+
+/// A tracer outside the namespaces, as on a host with containers.
+fn by_cgroup(scene: &Scene) -> Result<Tracer> {
+    let path = scene.cgroup().path().to_str().context("path")?;
+    Tracer::start(Place::here(), ["-p", "8080", "--cgroup", path])
+}
+
+fn by_interface(scene: &Scene) -> Result<Tracer> {
+    let place = Place::in_netns(scene.server_netns());
+    Tracer::start(place, ["-p", "8080", "-i", scene.interface()])
+}
+
+fn ten_thousand(scene: &Scene, tracer: Tracer) -> Result<()> {
+    let reports = send(scene)?;
+    check(&reports, &tracer.stop()?)
+}
+
+fn send(scene: &Scene) -> Result<Vec<ClientReport>> {
+    let requests = format!("--requests={}", REQUESTS / CLIENTS);
+    let mut clients = Vec::new();
+    for (version, address) in scene.addresses(PORT).iter().enumerate() {
+        let to = address.to_string();
+        for shape in ["keep-alive", "close"] {
+            let prefix = format!("--prefix={version}-{shape}");
+            let shape = format!("--shape={shape}");
+            let plan = ["--to", &to, &requests, "--connections=4", &shape, &prefix];
+            clients.push(Client::start(scene.client_place(), &plan)?);
+        }
+    }
+    clients.into_iter().map(Client::finish).collect()
+}
+
+fn check(reports: &[ClientReport], session: &Session) -> Result<()> {
+    let mut truth: BTreeMap<&str, (u32, &Answer)> = BTreeMap::new();
+    for report in reports {
+        truth.extend(
+            report
+                .answers
+                .iter()
+                .map(|a| (a.id.as_str(), (report.pid, a))),
+        );
+    }
+    ensure!(
+        truth.len() as u64 == REQUESTS,
+        "{} answers came",
+        truth.len()
+    );
+    ensure!(
+        session.lost() == 0,
+        "records were lost: {}; a larger --ring is needed",
+        session.summary
+    );
+    let cases = session.by_request_id()?;
+    let missing: Vec<_> = truth
+        .keys()
+        .filter(|id| !cases.contains_key(*id))
+        .take(5)
+        .collect();
+    ensure!(
+        cases.len() == truth.len() && missing.is_empty(),
+        "{} cases for {} answers; missing: {missing:?}; {}",
+        cases.len(),
+        truth.len(),
+        session.summary
+    );
+    for (id, case) in &cases {
+        let (client, answer) = truth
+            .get(id)
+            .with_context(|| format!("{id} was never sent"))?;
+        ensure!(case.status() == Some(403), "{id}: {case:?}");
+        ensure!(
+            case.response_header("x-request-id") == Some(id),
+            "wrong pair: {case:?}"
+        );
+        let owner =
+            |end: Option<tracer_tests::Owner<'_>>| end.map(|o| (o.pid, o.quality.to_owned()));
+        let exact = |pid: u32| Some((u64::from(pid), "exact".to_owned()));
+        ensure!(
+            owner(case.server()) == exact(answer.worker),
+            "{id}, server: {case:?}"
+        );
+        ensure!(
+            owner(case.client()) == exact(*client),
+            "{id}, client {client}: {case:?}"
+        );
+    }
+    Ok(())
+}
