@@ -135,8 +135,9 @@ impl ProcessTable {
         }
     }
 
-    /// A process that holds a socket, as `/proc` shows it now; `None` where it is gone.
-    pub(super) fn holder(&mut self, pid: u32, quality: OwnerQuality) -> Option<Owner> {
+    /// A process that holds a socket, as `/proc` shows it now; `None` where it is gone. It is
+    /// [`OwnerQuality::Relaxed`] if it is the only one.
+    pub(super) fn holder(&mut self, pid: u32) -> Option<Owner> {
         let running = Running::open(pid)?;
         let ticks = running.start_ticks();
         let known = self.processes.get(&pid).filter(|p| p.start_ticks == ticks);
@@ -162,7 +163,7 @@ impl ProcessTable {
             exe: process.exe,
             cgroup: process.membership.path,
             container: process.membership.container,
-            quality,
+            quality: OwnerQuality::Relaxed,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The connections that are open already, from the kernel's socket tables (`sock_diag(7)`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use super::holders::holders;
 use super::namespaces;
 use super::processes::{ProcessTable, canonical};
-use crate::model::{OwnerQuality, Timestamp};
+use crate::model::{Owner, OwnerQuality, Timestamp};
 use crate::ports::Ports;
 use crate::source::{SocketKey, SocketOwner, SocketUse};
 
@@ -37,18 +37,29 @@ pub fn existing_sockets(
     let open = namespaces::in_each(|| connections(ports));
     let wanted: BTreeSet<u64> = open.iter().map(|c| c.inode).collect();
     let holders = holders(&wanted);
+    let mut owners = BTreeMap::new();
+    let mut owner = |pid| {
+        let owner = owners.entry(pid).or_insert_with(|| table.holder(pid));
+        owner.clone()
+    };
     let owned = open.iter().filter_map(|connection| {
         let pids = holders.get(&connection.inode)?;
+        let youngest = pids
+            .iter()
+            .filter_map(|&pid| owner(pid))
+            .max_by_key(|owner| (owner.started_at, owner.pid))?;
         let quality = match pids.len() {
             1 => OwnerQuality::Relaxed,
             _ => OwnerQuality::Guess,
         };
-        let owners = pids.iter().filter_map(|&pid| table.holder(pid, quality));
         Some(SocketOwner {
             at,
             socket: connection.key,
             used: SocketUse::Held,
-            owner: owners.max_by_key(|owner| (owner.started_at, owner.pid))?,
+            owner: Owner {
+                quality,
+                ..youngest
+            },
         })
     });
     owned.collect()
@@ -60,7 +71,7 @@ struct Connection {
     inode: u64,
 }
 
-/// Connections taken from one namespace. As many as the owners that are remembered at most.
+/// Connections taken from one namespace: as many as owners of sockets are remembered.
 const CONNECTIONS: usize = 262_144;
 
 /// The kernel sends at most this much at once.
