@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use crate::model::Timestamp;
 use crate::source::{Frame, Vantage};
 use fragments::{Datagram, Fragments};
-use layer::{Found, Layer};
+use layer::{Found, Fragment, Layer};
 
 /// A TCP segment, borrowed from its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,9 @@ impl Decoder {
     /// together from fragments.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
         let found = match link::frame(frame.link_type, Layer::new(frame)) {
-            Some(Found::Fragment(fragment)) => match self.fragments.add(frame.at, &fragment) {
-                Some(datagram) => self.datagram(frame.at, datagram),
-                None => return Decoded::Fragment,
+            Some(Found::Fragment(fragment)) => match self.put_together(frame.at, &fragment) {
+                true => ip::datagram(&self.datagram),
+                false => return Decoded::Fragment,
             },
             found => found,
         };
@@ -111,14 +111,21 @@ impl Decoder {
         self.fragments.dropped()
     }
 
-    /// Decodes a datagram that was put together, which may hold a fragment of another: an inner
-    /// packet that was cut before it entered a tunnel that cuts too.
-    fn datagram(&mut self, at: Timestamp, whole: Datagram) -> Option<Found<'_>> {
+    /// Takes in a fragment; whether it completed the datagram that is now in `self.datagram`.
+    ///
+    /// That may hold a fragment of another: a packet that was cut before it entered a tunnel that
+    /// cuts too. It is nested one deeper than its own fragments, so this ends.
+    fn put_together(&mut self, at: Timestamp, fragment: &Fragment<'_>) -> bool {
+        let Some(whole) = self.fragments.add(at, fragment) else {
+            return false;
+        };
         self.datagram = whole;
         while let Some(Found::Fragment(inner)) = ip::datagram(&self.datagram) {
-            // A datagram is nested one deeper than its fragments, so this ends.
-            self.datagram = self.fragments.add(at, &inner)?;
+            let Some(whole) = self.fragments.add(at, &inner) else {
+                return false;
+            };
+            self.datagram = whole;
         }
-        ip::datagram(&self.datagram)
+        true
     }
 }

@@ -1,5 +1,8 @@
 //! IP datagrams that came in fragments.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;

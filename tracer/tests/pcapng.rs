@@ -1,0 +1,283 @@
+//! What `-w` writes is a capture: this tool and an independent parser read back the same.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use pcap_parser::traits::PcapReaderIterator;
+use pcap_parser::{Block, PcapBlockOwned, PcapError, PcapNGReader};
+use tracer403::model::{
+    Case, ConnId, Container, Direction, Endpoint, Exchange, Health, LossPlace, Owner, OwnerQuality,
+    Packet, Timestamp,
+};
+use tracer403::output::Sink;
+use tracer403::output::pcapng::PcapngFile;
+use tracer403::source::pcap::CaptureFile;
+use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source};
+
+#[test]
+fn packets_owners_and_losses_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut file = PcapngFile::create(&path).unwrap();
+    let cases = [
+        case(1, Some(owner("nginx", 7)), None),
+        case(2, None, Some(odd_owner())),
+    ];
+    for case in &cases {
+        file.case(case).unwrap();
+    }
+    let mut health = Health::default();
+    health.add_lost(LossPlace::RingPacket, 3);
+    health.add_lost(LossPlace::CaptureFile, 4);
+    health.add_lost(LossPlace::RingOwner, 50);
+    file.finish(&health).unwrap();
+
+    let back = read(&path);
+    let packets: Vec<_> = cases.iter().flat_map(|c| c.packets.clone()).collect();
+    assert_eq!(back.packets.len(), packets.len());
+    for ((read, _), written) in back.packets.iter().zip(&packets) {
+        assert_eq!(
+            (read.at, read.link_type, read.wire_len, &read.data),
+            (
+                written.at,
+                written.link_type,
+                written.wire_len,
+                &written.data
+            )
+        );
+    }
+    assert_eq!(back.lost, 7, "packets, not owners");
+
+    let [server, client] = &back.owners[..] else {
+        panic!("{:?}", back.owners)
+    };
+    let exchange = &cases[0].exchange;
+    assert_eq!(Some(&server.owner), exchange.server.owner.as_ref());
+    assert_eq!(server.socket.local, Some(exchange.server.addr));
+    assert_eq!(server.socket.remote, Some(exchange.client.addr));
+    assert_eq!(server.used, SocketUse::Sent);
+    let own_first_packet = Timestamp::from_nanos(1_100_000_002);
+    assert_eq!(server.at, own_first_packet);
+    let exchange = &cases[1].exchange;
+    assert_eq!(Some(&client.owner), exchange.client.owner.as_ref());
+    assert_eq!(client.socket.local, Some(exchange.client.addr));
+    assert_eq!(client.at, Timestamp::from_nanos(2_100_000_001));
+
+    // The end whose owner is known is the one that is here.
+    let hooks: Vec<_> = back.packets.iter().map(|(_, hook)| *hook).collect();
+    let (into, out) = (Hook::Ingress, Hook::Egress);
+    assert_eq!(hooks, [into, out, into, out, into, out]);
+}
+
+#[test]
+fn an_independent_parser_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut file = PcapngFile::create(&path).unwrap();
+    let case = case(1, Some(owner("a b", 7)), None);
+    file.case(&case).unwrap();
+    file.finish(&Health::default()).unwrap();
+
+    let mut reader = PcapNGReader::new(1 << 16, fs::File::open(&path).unwrap()).unwrap();
+    let (mut packets, mut comments, mut statistics) = (Vec::new(), Vec::new(), 0);
+    loop {
+        match reader.next() {
+            Ok((used, block)) => {
+                match block {
+                    PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                        packets.push(packet.data[..packet.caplen as usize].to_vec());
+                        let texts = packet.options.iter().filter(|o| o.code.0 == 1);
+                        let texts = texts.map(|o| o.value[..usize::from(o.len)].to_vec());
+                        comments.extend(texts.map(|t| String::from_utf8(t).unwrap()));
+                    }
+                    PcapBlockOwned::NG(Block::InterfaceStatistics(_)) => statistics += 1,
+                    _ => {}
+                }
+                reader.consume(used);
+            }
+            Err(PcapError::Eof) => break,
+            Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let expected: Vec<_> = case.packets.iter().map(|p| p.data.clone()).collect();
+    assert_eq!(packets, expected);
+    assert_eq!(statistics, 1);
+    assert_eq!(
+        comments,
+        [
+            "tracer403 case=1 end=client addr=192.0.2.1:4000 peer=[2001:db8::1]:80",
+            "tracer403 case=1 end=server addr=[2001:db8::1]:80 peer=192.0.2.1:4000 pid=7 tid=8 \
+             uid=33 comm=a%20b quality=exact",
+        ]
+    );
+}
+
+#[test]
+fn it_is_whole_after_each_case() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut file = PcapngFile::create(&path).unwrap();
+    assert_eq!(read(&path).packets.len(), 0);
+    for number in 1..4 {
+        file.case(&case(number, None, None)).unwrap();
+        assert_eq!(read(&path).packets.len() as u64, 3 * number);
+    }
+}
+
+#[test]
+fn an_end_that_sent_nothing_is_named_on_the_other_ends_packet() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut case = case(1, Some(owner("server", 7)), Some(owner("client", 9)));
+    case.packets
+        .retain(|p| p.direction == Direction::ServerToClient);
+    PcapngFile::create(&path).unwrap().case(&case).unwrap();
+    let pids: Vec<_> = read(&path).owners.iter().map(|o| o.owner.pid).collect();
+    assert_eq!(pids, [9, 7]);
+}
+
+#[test]
+fn the_file_is_its_owners_alone_and_starts_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    fs::write(&path, vec![b'x'; 10_000]).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut file = PcapngFile::create(&path).unwrap();
+    file.finish(&Health::default()).unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(read(&path).packets.len(), 0);
+}
+
+#[test]
+fn errors_name_the_file() {
+    let error = PcapngFile::create(Path::new("/nonexistent/out.pcapng")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let expected = "cannot create /nonexistent/out.pcapng: No such file";
+    assert!(error.to_string().starts_with(expected), "{error}");
+    let error = PcapngFile::create(Path::new("/dev/full")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    let expected = "cannot write /dev/full: No space left";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
+fn endless_values_are_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let long: Arc<str> = "\u{1F980} ".repeat(20_000).into();
+    let container = Container {
+        runtime: "podman",
+        id: long.to_string(),
+    };
+    let owner = Owner {
+        comm: Arc::clone(&long),
+        exe: Some(Arc::clone(&long)),
+        cgroup: Some(Arc::clone(&long)),
+        container: Some(Arc::new(container)),
+        ..owner("", 7)
+    };
+    let case = case(1, Some(owner), None);
+    PcapngFile::create(&path).unwrap().case(&case).unwrap();
+    let back = read(&path);
+    let exe = back.owners[0].owner.exe.as_deref().unwrap();
+    assert!(exe.len() > 2_000 && long.starts_with(exe.trim_end_matches('\u{fffd}')));
+}
+
+#[derive(Default)]
+struct Back {
+    packets: Vec<(Packet, Hook)>,
+    owners: Vec<SocketOwner>,
+    lost: u64,
+}
+
+fn read(path: &Path) -> Back {
+    let mut back = Back::default();
+    let mut file = CaptureFile::open(path.to_str().unwrap()).unwrap();
+    let mut sink = |record: Record<'_>| match record {
+        Record::Packet(frame) => back.packets.push((
+            Packet {
+                at: frame.at,
+                link_type: frame.link_type,
+                wire_len: frame.wire_len,
+                data: frame.data.to_vec(),
+                direction: Direction::ClientToServer,
+            },
+            frame.vantage.hook,
+        )),
+        Record::Owner(owner) => back.owners.push(owner),
+        Record::Lost { count, .. } => back.lost += count,
+        other => panic!("{other:?}"),
+    };
+    while file.next(&mut sink).unwrap() {}
+    back
+}
+
+fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
+    let end = |addr: &str, owner| Endpoint {
+        addr: addr.parse::<SocketAddr>().unwrap(),
+        cookie: 0,
+        owner,
+    };
+    let packet = |i: u64, link_type, direction| Packet {
+        at: Timestamp::from_nanos(number * 1_000_000_000 + 100_000_000 + i),
+        link_type,
+        wire_len: 90,
+        data: vec![number as u8; 80 + i as usize],
+        direction,
+    };
+    Case {
+        number,
+        exchange: Exchange {
+            conn: ConnId(number),
+            index: 0,
+            client: end("192.0.2.1:4000", client),
+            server: end("[2001:db8::1]:80", server),
+            request: None,
+            interim: Vec::new(),
+            response: None,
+            anomalies: Vec::new(),
+            client_addresses: Vec::new(),
+        },
+        packets: vec![
+            packet(1, 1, Direction::ClientToServer),
+            packet(2, 101, Direction::ServerToClient),
+            packet(3, 1, Direction::ClientToServer),
+        ],
+        lost_meanwhile: 0,
+    }
+}
+
+fn owner(comm: &str, pid: u32) -> Owner {
+    Owner {
+        pid,
+        tid: pid + 1,
+        uid: 33,
+        started_at: None,
+        comm: comm.into(),
+        exe: None,
+        cgroup: None,
+        container: None,
+        quality: OwnerQuality::Exact,
+    }
+}
+
+fn odd_owner() -> Owner {
+    let container = Container {
+        runtime: "cri-o",
+        id: "0123abcd".into(),
+    };
+    Owner {
+        started_at: Some(Timestamp::from_nanos(1_700_000_000_123_456_789)),
+        exe: Some("/opt/my app/100%=\u{fc}n\u{ef}\n".into()),
+        cgroup: Some("/system.slice/a\\x2db.service".into()),
+        container: Some(Arc::new(container)),
+        quality: OwnerQuality::Guess,
+        ..owner("%41", 9)
+    }
+}
