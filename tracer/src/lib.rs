@@ -1,6 +1,8 @@
 //! Who refused this POST with a 403, and why.
 
 pub mod decode;
+#[cfg(feature = "live")]
+pub mod host;
 pub mod http;
 pub mod limits;
 pub mod model;
