@@ -77,14 +77,14 @@ pub const KIND_OWNER: u32 = 2;
 pub const KIND_EXEC: u32 = 3;
 
 /// [`PacketRecord::hook`]: into a socket or namespace.
-pub const HOOK_INGRESS: u8 = 1;
+pub const HOOK_INGRESS: u32 = 1;
 /// [`PacketRecord::hook`]: out of it.
-pub const HOOK_EGRESS: u8 = 2;
+pub const HOOK_EGRESS: u32 = 2;
 
 /// [`PacketRecord::link`]: the bytes begin with the IP header.
-pub const LINK_RAW_IP: u8 = 1;
+pub const LINK_RAW_IP: u32 = 1;
 /// [`PacketRecord::link`]: the bytes begin with an Ethernet header.
-pub const LINK_ETHERNET: u8 = 2;
+pub const LINK_ETHERNET: u32 = 2;
 
 /// [`OwnerRecord::used`]: the process sent bytes.
 pub const USED_SENT: u32 = 1;
@@ -92,9 +92,9 @@ pub const USED_SENT: u32 = 1;
 pub const USED_RECEIVED: u32 = 2;
 
 /// Address family of [`OwnerRecord`]: IPv4.
-pub const AF_INET: u16 = 2;
+pub const AF_INET: u32 = 2;
 /// Address family of [`OwnerRecord`]: IPv6.
-pub const AF_INET6: u16 = 10;
+pub const AF_INET6: u32 = 10;
 
 /// Longest file name of [`ExecRecord`], in bytes with its NUL; a longer one is cut.
 pub const FILENAME_LEN: usize = 256;
@@ -123,11 +123,9 @@ pub struct PacketRecord {
     /// Index of the interface; 0 where not known.
     pub ifindex: u32,
     /// [`HOOK_INGRESS`] or [`HOOK_EGRESS`].
-    pub hook: u8,
+    pub hook: u32,
     /// What the bytes begin with: [`LINK_RAW_IP`] or [`LINK_ETHERNET`].
-    pub link: u8,
-    /// Zero.
-    pub padding: [u8; 6],
+    pub link: u32,
 }
 
 /// A process used a socket of a traced port.
@@ -154,13 +152,13 @@ pub struct OwnerRecord {
     /// Real user id, in the initial user namespace.
     pub uid: u32,
     /// [`AF_INET`] or [`AF_INET6`].
-    pub family: u16,
+    pub family: u32,
     /// The socket's own port.
     pub local_port: u16,
     /// Its peer's port.
     pub remote_port: u16,
     /// Zero.
-    pub padding: [u8; 6],
+    pub padding: u32,
     /// The socket's own address; IPv4 in the first four bytes.
     pub local_addr: [u8; 16],
     /// Its peer's address.

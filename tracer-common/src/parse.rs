@@ -44,9 +44,8 @@ fn packet(mut fields: Fields<'_>) -> Option<(PacketRecord, &[u8])> {
         netns: fields.u64()?,
         wire_len: fields.u32()?,
         ifindex: fields.u32()?,
-        hook: fields.u8()?,
-        link: fields.u8()?,
-        padding: fields.array()?,
+        hook: fields.u32()?,
+        link: fields.u32()?,
     };
     let packet = fields.0.get(..usize::try_from(header.captured_len).ok()?)?;
     Some((header, packet))
@@ -63,10 +62,10 @@ fn owner(mut fields: Fields<'_>) -> Option<OwnerRecord> {
         pid: fields.u32()?,
         tid: fields.u32()?,
         uid: fields.u32()?,
-        family: fields.u16()?,
+        family: fields.u32()?,
         local_port: fields.u16()?,
         remote_port: fields.u16()?,
-        padding: fields.array()?,
+        padding: fields.u32()?,
         local_addr: fields.array()?,
         remote_addr: fields.array()?,
         comm: fields.array()?,
@@ -92,10 +91,6 @@ impl Fields<'_> {
         let (field, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*field)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_ne_bytes)
     }
 
     fn u16(&mut self) -> Option<u16> {
@@ -156,8 +151,16 @@ mod tests {
             offset_of!(PacketRecord, ifindex),
             &11u32.to_ne_bytes(),
         );
-        put(&mut bytes, offset_of!(PacketRecord, hook), &[HOOK_EGRESS]);
-        put(&mut bytes, offset_of!(PacketRecord, link), &[LINK_RAW_IP]);
+        put(
+            &mut bytes,
+            offset_of!(PacketRecord, hook),
+            &HOOK_EGRESS.to_ne_bytes(),
+        );
+        put(
+            &mut bytes,
+            offset_of!(PacketRecord, link),
+            &LINK_RAW_IP.to_ne_bytes(),
+        );
         put(&mut bytes, size_of::<PacketRecord>(), b"abcpadding");
         let Some(Record::Packet(header, packet)) = Record::from_bytes(&bytes) else {
             panic!("not read");
@@ -172,7 +175,6 @@ mod tests {
             ifindex: 11,
             hook: HOOK_EGRESS,
             link: LINK_RAW_IP,
-            padding: [0; 6],
         };
         assert_eq!((header, packet), (expected, &b"abc"[..]));
     }
@@ -218,7 +220,7 @@ mod tests {
         put(
             &mut bytes,
             offset_of!(OwnerRecord, family),
-            &10u16.to_ne_bytes(),
+            &10u32.to_ne_bytes(),
         );
         put(
             &mut bytes,

@@ -60,7 +60,7 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
     let mut common = SockCommon::default();
     // SAFETY: the fields are integers and arrays of bytes.
     unsafe { read_into(&raw mut common, sock.cast()) };
-    if !matches!(common.family, AF_INET | AF_INET6)
+    if !matches!(u32::from(common.family), AF_INET | AF_INET6)
         || !traced(common.num, u16::from_be_bytes(common.dport))
     {
         return;
@@ -138,15 +138,15 @@ fn report(sock: *const c_void, common: &SockCommon, cookie: u64, used: u32) -> b
         (&raw mut (*record).pid).write((thread >> 32) as u32);
         (&raw mut (*record).tid).write(thread as u32);
         (&raw mut (*record).uid).write(bpf_get_current_uid_gid() as u32);
-        (&raw mut (*record).family).write(common.family);
+        (&raw mut (*record).family).write(common.family.into());
         (&raw mut (*record).local_port).write(common.num);
         (&raw mut (*record).remote_port).write(u16::from_be_bytes(common.dport));
-        (&raw mut (*record).padding).write([0; 6]);
+        (&raw mut (*record).padding).write(0);
         let (local, remote) = (
             &raw mut (*record).local_addr,
             &raw mut (*record).remote_addr,
         );
-        if common.family == AF_INET {
+        if u32::from(common.family) == AF_INET {
             local.write(widen(common.rcv_saddr));
             remote.write(widen(common.daddr));
         } else {

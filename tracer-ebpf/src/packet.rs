@@ -19,7 +19,7 @@ use crate::settings::{NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
 
 /// Ships a packet that begins with `link`, unless it is none of ours.
 #[inline(always)]
-pub fn ship_if_traced(skb: &SkBuff, hook: u8, link: u8) {
+pub fn ship_if_traced(skb: &SkBuff, hook: u32, link: u32) {
     let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && ifindex(skb) == LO;
     if !seen_before && is_traced(skb, link).unwrap_or(false) {
         emit::count(counter::PACKETS);
@@ -43,7 +43,7 @@ const ETHERTYPE_QINQ: u16 = 0x88a8;
 /// ports; it counts as traced, for the tool puts fragments together. `None` where the packet is
 /// too short to be TCP.
 #[inline(always)]
-fn is_traced(skb: &SkBuff, link: u8) -> Option<bool> {
+fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
     let ip = if link == LINK_ETHERNET {
         ip_after_ethernet(skb)?
     } else {
@@ -132,7 +132,7 @@ fn tcp_after_ipv6(skb: &SkBuff, mut at: u32, mut next: u8) -> Option<(u32, bool)
 /// heads, one for a full Ethernet frame, doubling ones for what offload puts together. The largest
 /// four have room for the headers in front of 64 KiB and its multiples.
 #[inline(always)]
-fn ship(skb: &SkBuff, hook: u8, link: u8) {
+fn ship(skb: &SkBuff, hook: u32, link: u32) {
     let wire_len = skb.len();
     let snap_len = SNAP_LEN.load();
     let captured_len = if wire_len > snap_len {
@@ -176,8 +176,8 @@ const fn entry(packet_len: usize) -> usize {
 
 struct Packet<'a> {
     skb: &'a SkBuff,
-    hook: u8,
-    link: u8,
+    hook: u32,
+    link: u32,
     wire_len: u32,
     captured_len: u32,
 }
@@ -199,18 +199,18 @@ impl Packet<'_> {
             ifindex: ifindex(self.skb),
             hook: self.hook,
             link: self.link,
-            padding: [0; 6],
         };
         // SAFETY: the entry is longer than a header, and eight-byte aligned as every entry is.
         unsafe { record.as_mut_ptr().cast::<PacketRecord>().write(header) };
-        // The verifier has to see the bounds at the call itself: from 1 (a length of 0 is refused)
-        // to the room that is left. The black box keeps the compiler from proving the comparison
-        // away with what the size class told it.
-        let len = black_box(self.captured_len);
-        if len == 0 || len as usize > SIZE - HEADER {
+        // The verifier has to see at the call itself that the length is at least 1 (it refuses 0)
+        // and at most the room that is left. One less, it takes one comparison to show both; the
+        // black box keeps the compiler from leaving that out for what it knows of the size class.
+        let but_one = black_box(self.captured_len.wrapping_sub(1));
+        if but_one >= (SIZE - HEADER) as u32 {
             emit::count(counter::UNREADABLE);
             return record.discard(0);
         }
+        let len = but_one + 1;
         // SAFETY: `len` bytes lie between the header and the end of the entry.
         let failed = unsafe {
             let to = record.as_mut_ptr().add(HEADER);
