@@ -1,1 +1,252 @@
-//! To be written.
+//! Records from the kernel: the probes of `tracer-ebpf`, loaded, attached and read.
+//!
+//! Everything that is attached hangs on a file descriptor of this process and goes with it, however
+//! it ends. (The exception is an interface on a kernel before 6.6: see [`Attach::Interfaces`].)
+
+mod attach;
+mod cgroup;
+mod clock;
+mod counters;
+mod interfaces;
+mod kernel_log;
+mod load;
+mod permission;
+mod qdisc;
+mod started;
+mod translate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aya::Ebpf;
+use aya::maps::{MapData, RingBuf};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
+
+use self::attach::Attachments;
+use self::clock::KernelClock;
+use self::counters::Counters;
+use self::kernel_log::KernelLog;
+use self::load::Loaded;
+pub use self::started::{Attached, Started};
+use self::translate::Translator;
+use super::{Record, Source, SourceError};
+use crate::host;
+use crate::model::Timestamp;
+use crate::ports::Ports;
+
+/// What to trace, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Ports of either end.
+    pub ports: Ports,
+    /// Where to look at packets.
+    pub attach: Attach,
+    /// Size of the ring buffer, in bytes: what the kernel may be ahead of this process. Rounded up
+    /// to a power of two, at least [`Options::RING_BYTES_MIN`].
+    pub ring_bytes: u32,
+    /// At most this many bytes of a packet are copied. The kernel's packets are longer than the
+    /// network's, as it cuts and joins them at the interface.
+    pub snap_len: u32,
+}
+
+impl Options {
+    /// The smallest ring buffer: some of the largest packets.
+    pub const RING_BYTES_MIN: u32 = 4 << 20;
+    /// The largest ring buffer.
+    pub const RING_BYTES_MAX: u32 = 1 << 30;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ports: Ports::default(),
+            attach: Attach::Cgroup(None),
+            ring_bytes: 64 << 20,
+            snap_len: tracer_common::SNAP_LEN_MAX,
+        }
+    }
+}
+
+/// Where to look at packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// At the sockets of a cgroup and of all below it, in every network namespace. `None` is the
+    /// root of the cgroup hierarchy (version 2): the whole host.
+    Cgroup(Option<PathBuf>),
+    /// At interfaces of this thread's network namespace: what passes through the host is seen too.
+    ///
+    /// Before Linux 6.6 this takes a `clsact` queueing discipline, which is removed in the end if
+    /// it was made here; a process that is killed cannot do so, and then the qdisc stays, with
+    /// probes that nobody reads (`tc qdisc del dev IFACE clsact` removes both).
+    Interfaces(Interfaces),
+}
+
+/// Which interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interfaces {
+    /// These. Each must be there at the start; one that goes and comes again is attached again.
+    Named(Vec<String>),
+    /// Every one there is, and every one that appears.
+    Any,
+}
+
+/// A running capture.
+pub struct LiveSource {
+    // Order of fields is order of drop: the probes go before the maps they write to.
+    attachments: Attachments,
+    ebpf: Ebpf,
+    ring: AsyncFd<RingBuf<MapData>>,
+    runtime: Runtime,
+    counters: Counters,
+    kernel_log: Option<KernelLog>,
+    translator: Translator,
+    clock: KernelClock,
+    started: Started,
+    /// Handed out before anything else: what is missing, and who holds the sockets that were open.
+    first: Vec<Record<'static>>,
+    stop: Arc<AtomicBool>,
+    ring_is_empty: bool,
+    ticked_at: Timestamp,
+    chores_at: Timestamp,
+}
+
+/// How long to wait for records before looking by itself: the kernel side wakes nobody until its
+/// buffer fills up. It is the delay of a report, and at 100 times a second costs nothing to see.
+const WAIT: Duration = Duration::from_millis(10);
+/// Records handed out in one go, so that ticks and counters have their turn under any load.
+const BATCH: usize = 4096;
+/// At most this long between ticks.
+const TICK: Duration = Duration::from_millis(50);
+/// How far ticks stay behind the clock. A probe takes its time stamp a little before its record
+/// can be seen; no record may come with a time before a tick that was handed out.
+const TICK_LAG: Duration = Duration::from_millis(5);
+/// Between looks at the counters, the messages and the interfaces.
+const CHORES: Duration = Duration::from_secs(1);
+
+impl LiveSource {
+    /// Loads and attaches the probes. Set `stop` to end the capture: [`Source::next`] then detaches
+    /// them, hands out what is left, and says that there is no more.
+    ///
+    /// # Errors
+    /// [`SourceError::Live`] with what failed, on what, and what to do about it: a missing
+    /// permission or capability, a cgroup or interface that is not there, a kernel that cannot.
+    pub fn start(options: &Options, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
+        permission::require()?;
+        let clock = KernelClock::new();
+        let target = attach::Target::find(&options.attach)?;
+        let Loaded {
+            mut ebpf,
+            mut started,
+        } = load::load(options, &target)?;
+        let counters = Counters::take(&mut ebpf)?;
+        let kernel_log = KernelLog::take(&mut ebpf);
+        let (runtime, ring) = load::ring(&mut ebpf)?;
+        let attachments = Attachments::attach(&mut ebpf, target, &mut started)?;
+
+        let mut translator = Translator::new(clock);
+        let existing = host::existing_sockets(&options.ports, translator.processes(), clock.now());
+        let missing = started.missing.iter().cloned().map(Record::Missing);
+        let first = missing
+            .chain(existing.into_iter().map(Record::Owner))
+            .collect();
+        Ok(Self {
+            attachments,
+            ebpf,
+            ring,
+            runtime,
+            counters,
+            kernel_log,
+            translator,
+            clock,
+            started,
+            first,
+            stop,
+            ring_is_empty: true,
+            ticked_at: clock.now(),
+            chores_at: clock.now(),
+        })
+    }
+
+    /// What attached where, and what could not.
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Packets of traced ports that the kernel side saw so far, shipped or not.
+    ///
+    /// # Errors
+    /// Where the kernel does not let its counters be read.
+    pub fn packets_seen(&self) -> Result<u64, SourceError> {
+        self.counters.packets()
+    }
+
+    /// Waits until the kernel side wants to be read, [`WAIT`] at most.
+    fn wait(&mut self) {
+        let ring = &mut self.ring;
+        self.runtime.block_on(async {
+            if let Ok(Ok(mut ready)) = tokio::time::timeout(WAIT, ring.readable_mut()).await {
+                ready.clear_ready();
+            }
+        });
+    }
+
+    /// Hands out records until there are none or a batch of them is through.
+    fn drain(&mut self, sink: &mut dyn FnMut(Record<'_>)) {
+        let ring = self.ring.get_mut();
+        self.ring_is_empty = false;
+        for _ in 0..BATCH {
+            let Some(entry) = ring.next() else {
+                self.ring_is_empty = true;
+                return;
+            };
+            self.translator.hand_out(&entry, sink);
+        }
+    }
+
+    /// What is done about once a second, and at the end.
+    fn do_chores(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), SourceError> {
+        if let Some(log) = &mut self.kernel_log {
+            log.forward();
+        }
+        self.counters.hand_out_losses(sink)?;
+        for missing in self.attachments.follow(&mut self.ebpf) {
+            sink(Record::Missing(missing));
+        }
+        Ok(())
+    }
+}
+
+impl Source for LiveSource {
+    fn next(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<bool, SourceError> {
+        for record in self.first.drain(..) {
+            sink(record);
+        }
+        let stopping = self.stop.load(Ordering::Relaxed);
+        if stopping {
+            // Whatever probe was running has ended by the time the wait below is over.
+            self.attachments.detach(&mut self.ebpf);
+        }
+        if self.ring_is_empty {
+            self.wait();
+        }
+        // The clock first: what is drained after it may be younger, but never older by more than
+        // the lag.
+        let now = self.clock.now();
+        self.drain(sink);
+        let ended = stopping && self.ring_is_empty;
+        if ended || now.since(self.chores_at) >= CHORES {
+            self.chores_at = now;
+            self.do_chores(sink)?;
+        }
+        if self.ring_is_empty && (ended || now.since(self.ticked_at) >= TICK) {
+            self.ticked_at = now;
+            sink(Record::Tick {
+                at: clock::minus(now, TICK_LAG),
+            });
+        }
+        Ok(!ended)
+    }
+}

@@ -1,0 +1,63 @@
+//! The only way to the tool: one ring buffer, and counters for what did not fit.
+
+use core::arch::asm;
+
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::ring_buf::RingBufBytes;
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use tracer_common::counter;
+
+use crate::settings::WAKE_BYTES;
+
+/// The loader sets its size.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+
+/// Room for `SIZE` bytes in the ring buffer; where there is none, `lost` goes up by one.
+///
+/// The size is a constant because the verifier takes no other.
+#[inline(always)]
+pub fn reserve<const SIZE: usize>(lost: u32) -> Option<RingBufBytes<'static>> {
+    let room = EVENTS.reserve_bytes(SIZE, 0);
+    if room.is_none() {
+        count(lost);
+    }
+    room
+}
+
+/// Hands a record to the tool.
+///
+/// The tool looks by itself every few milliseconds, so that a wake-up is spared per record; it is
+/// woken only as the backlog passes the mark where waiting could fill the buffer.
+#[inline(always)]
+pub fn submit(record: RingBufBytes<'static>) {
+    let backlog = EVENTS.query(BPF_RB_AVAIL_DATA.into());
+    let mark = WAKE_BYTES.load();
+    let passes_mark = backlog >= mark && backlog < mark + record.len() as u64 + RECORD_HEADER;
+    record.submit(
+        if passes_mark {
+            BPF_RB_FORCE_WAKEUP
+        } else {
+            BPF_RB_NO_WAKEUP
+        }
+        .into(),
+    );
+}
+
+/// What the kernel keeps in front of each record, and rounds up behind it, in bytes.
+const RECORD_HEADER: u64 = 16;
+
+/// Adds one to a counter.
+#[inline(always)]
+pub fn count(counter: u32) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter) {
+        // SAFETY: the pointer is to a map value of this CPU: eight bytes, aligned, and never
+        // freed. Atomic, as a probe in a process can be interrupted by one in softirq; in assembly,
+        // as `AtomicU64` has no `fetch_add` on this target.
+        unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) value, in(reg) 1_u64) };
+    }
+}

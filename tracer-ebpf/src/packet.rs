@@ -1,0 +1,263 @@
+//! Packets: the ones with a traced port go to the tool as they are.
+//!
+//! One core for all entry points. It reads through load helpers, because any part of a packet can
+//! lie outside its linear part, and it never trusts the length in the IP header: with segmentation
+//! offload a packet is longer than that field can say.
+
+use core::hint::black_box;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes,
+};
+use aya_ebpf::programs::sk_buff::SkBuff;
+use tracer_common::{
+    HOOK_INGRESS, KIND_PACKET, LINK_ETHERNET, PacketRecord, SNAP_LEN_MAX, counter,
+};
+
+use crate::emit;
+use crate::settings::{NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
+
+/// Ships a packet that begins with `link`, unless it is none of ours.
+#[inline(always)]
+pub fn ship_if_traced(skb: &SkBuff, hook: u32, link: u32) {
+    let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && ifindex(skb) == LO;
+    if !seen_before && is_traced(skb, link).unwrap_or(false) {
+        emit::count(counter::PACKETS);
+        ship(skb, hook, link);
+    }
+}
+
+/// Index of the loopback interface, the first of every network namespace.
+const LO: u32 = 1;
+
+const ETHERNET_HEADER: u32 = 14;
+const VLAN_TAG: u32 = 4;
+/// Tags inside the packet, behind the one that the kernel keeps beside it.
+const VLAN_TAGS_MAX: usize = 2;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_QINQ: u16 = 0x88a8;
+
+/// Whether this is TCP with a traced port. A later fragment of a TCP datagram does not tell its
+/// ports; it counts as traced, for the tool puts fragments together. `None` where the packet is
+/// too short to be TCP.
+#[inline(always)]
+fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
+    let ip = if link == LINK_ETHERNET {
+        ip_after_ethernet(skb)?
+    } else {
+        0
+    };
+    // The shortest packet of TCP over IP has 40 bytes: both IPv4 headers, or that of IPv6.
+    let head: [u8; 40] = load(skb, ip)?;
+    let (tcp, fragment) = match head[0] >> 4 {
+        4 => {
+            if head[9] != TCP {
+                return None;
+            }
+            let header_len = u32::from(head[0] & 0x0f) * 4;
+            if header_len == 20 && u16(&head, 6) & IPV4_FRAGMENT_OFFSET == 0 {
+                return Some(traced(u16(&head, 20), u16(&head, 22)));
+            }
+            (ip + header_len, u16(&head, 6) & IPV4_FRAGMENT_OFFSET != 0)
+        }
+        6 => tcp_after_ipv6(skb, ip + IPV6_HEADER, head[6])?,
+        _ => return None,
+    };
+    if fragment {
+        return Some(true);
+    }
+    let ports: [u8; 4] = load(skb, tcp)?;
+    Some(traced(u16(&ports, 0), u16(&ports, 2)))
+}
+
+/// Offset of the IP header in an Ethernet frame.
+#[inline(always)]
+fn ip_after_ethernet(skb: &SkBuff) -> Option<u32> {
+    let mut at = ETHERNET_HEADER;
+    for _ in 0..=VLAN_TAGS_MAX {
+        match u16::from_be_bytes(load(skb, at - 2)?) {
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => return Some(at),
+            ETHERTYPE_VLAN | ETHERTYPE_QINQ => at += VLAN_TAG,
+            _ => return None,
+        }
+    }
+    None
+}
+
+const TCP: u8 = 6;
+const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
+const IPV6_HEADER: u32 = 40;
+const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
+/// Extension headers of a packet that are stepped over. Each may occur once (RFC 8200 section 4.1),
+/// and there are seven kinds; the verifier wants a bound.
+const IPV6_EXTENSIONS_MAX: usize = 8;
+
+/// Offset of the TCP header behind the extension headers, and whether this is a later fragment.
+#[inline(always)]
+fn tcp_after_ipv6(skb: &SkBuff, mut at: u32, mut next: u8) -> Option<(u32, bool)> {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    const DESTINATION: u8 = 60;
+    const MOBILITY: u8 = 135;
+    const HOST_IDENTITY: u8 = 139;
+    const SHIM6: u8 = 140;
+    for _ in 0..IPV6_EXTENSIONS_MAX {
+        if next == TCP {
+            return Some((at, false));
+        }
+        let header: [u8; 4] = load(skb, at)?;
+        at += match next {
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | HOST_IDENTITY | SHIM6 => {
+                (u32::from(header[1]) + 1) * 8
+            }
+            AUTHENTICATION => (u32::from(header[1]) + 2) * 4,
+            FRAGMENT if u16(&header, 2) & IPV6_FRAGMENT_OFFSET != 0 => {
+                return (header[0] == TCP).then_some((at, true));
+            }
+            FRAGMENT => 8,
+            _ => return None,
+        };
+        next = header[0];
+    }
+    (next == TCP).then_some((at, false))
+}
+
+/// Ships a packet in the smallest entry that holds it.
+///
+/// An entry's size must be a constant, so there are some: small ones for acknowledgements and
+/// heads, one for a full Ethernet frame, doubling ones for what offload puts together. The largest
+/// four have room for the headers in front of 64 KiB and its multiples.
+#[inline(always)]
+fn ship(skb: &SkBuff, hook: u32, link: u32) {
+    let wire_len = skb.len();
+    let snap_len = SNAP_LEN.load();
+    let captured_len = if wire_len > snap_len {
+        emit::count(counter::CUT);
+        snap_len
+    } else {
+        wire_len
+    };
+    let packet = Packet {
+        skb,
+        hook,
+        link,
+        wire_len,
+        captured_len,
+    };
+    match captured_len {
+        0..=128 => packet.ship_in::<{ entry(128) }>(),
+        129..=256 => packet.ship_in::<{ entry(256) }>(),
+        257..=512 => packet.ship_in::<{ entry(512) }>(),
+        513..=1024 => packet.ship_in::<{ entry(1024) }>(),
+        1025..=1536 => packet.ship_in::<{ entry(1536) }>(),
+        1537..=3072 => packet.ship_in::<{ entry(3072) }>(),
+        3073..=8192 => packet.ship_in::<{ entry(8 << 10) }>(),
+        8193..=16_384 => packet.ship_in::<{ entry(16 << 10) }>(),
+        16_385..=32_768 => packet.ship_in::<{ entry(32 << 10) }>(),
+        32_769..=49_152 => packet.ship_in::<{ entry(48 << 10) }>(),
+        49_153..=65_792 => packet.ship_in::<{ entry((64 << 10) + 256) }>(),
+        65_793..=131_328 => packet.ship_in::<{ entry((128 << 10) + 256) }>(),
+        131_329..=262_400 => packet.ship_in::<{ entry((256 << 10) + 256) }>(),
+        262_401..=SNAP_LEN_MAX => packet.ship_in::<{ entry(SNAP_LEN_MAX as usize) }>(),
+        _ => emit::count(counter::UNREADABLE),
+    }
+}
+
+const HEADER: usize = size_of::<PacketRecord>();
+
+/// Size of an entry for this many bytes of packet.
+const fn entry(packet_len: usize) -> usize {
+    HEADER + packet_len
+}
+
+struct Packet<'a> {
+    skb: &'a SkBuff,
+    hook: u32,
+    link: u32,
+    wire_len: u32,
+    captured_len: u32,
+}
+
+impl Packet<'_> {
+    #[inline(always)]
+    fn ship_in<const SIZE: usize>(&self) {
+        let Some(mut record) = emit::reserve::<SIZE>(counter::LOST_PACKETS) else {
+            return;
+        };
+        let header = PacketRecord {
+            kind: KIND_PACKET,
+            captured_len: self.captured_len,
+            // SAFETY: the helper takes nothing and returns a number.
+            at_ns: unsafe { bpf_ktime_get_ns() },
+            cookie: cookie(self.skb),
+            netns: netns(self.skb),
+            wire_len: self.wire_len,
+            ifindex: ifindex(self.skb),
+            hook: self.hook,
+            link: self.link,
+        };
+        // SAFETY: the entry is longer than a header, and eight-byte aligned as every entry is.
+        unsafe { record.as_mut_ptr().cast::<PacketRecord>().write(header) };
+        // The verifier has to see at the call itself that the length is at least 1 (it refuses 0)
+        // and at most the room that is left. One less, it takes one comparison to show both; the
+        // black box keeps the compiler from leaving that out for what it knows of the size class.
+        let but_one = black_box(self.captured_len.wrapping_sub(1));
+        if but_one >= (SIZE - HEADER) as u32 {
+            emit::count(counter::UNREADABLE);
+            return record.discard(0);
+        }
+        let len = but_one + 1;
+        // SAFETY: `len` bytes lie between the header and the end of the entry.
+        let failed = unsafe {
+            let to = record.as_mut_ptr().add(HEADER);
+            bpf_skb_load_bytes(self.skb.skb.cast(), 0, to.cast(), len)
+        };
+        if failed == 0 {
+            emit::submit(record);
+        } else {
+            emit::count(counter::UNREADABLE);
+            record.discard(0);
+        }
+    }
+}
+
+#[inline(always)]
+fn cookie(skb: &SkBuff) -> u64 {
+    // SAFETY: the context is that of the running program.
+    unsafe { bpf_get_socket_cookie(skb.skb.cast()) }
+}
+
+#[inline(always)]
+fn netns(skb: &SkBuff) -> u64 {
+    if NETNS_COOKIE.load() == 0 {
+        return 0;
+    }
+    // SAFETY: the context is that of the running program.
+    unsafe { bpf_get_netns_cookie(skb.skb.cast()) }
+}
+
+#[inline(always)]
+fn ifindex(skb: &SkBuff) -> u32 {
+    // SAFETY: the context is that of the running program.
+    unsafe { (*skb.skb).ifindex }
+}
+
+/// Bytes of the packet at an offset; `None` where it ends before.
+#[inline(always)]
+fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the array has room for the `N` bytes that are asked for.
+    let failed =
+        unsafe { bpf_skb_load_bytes(skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
+    (failed == 0).then_some(bytes)
+}
+
+/// A big-endian number in a header. The offset is a constant below the array's length.
+#[inline(always)]
+fn u16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}

@@ -1,0 +1,282 @@
+//! The object file into the kernel.
+
+use aya::maps::{MapData, RingBuf};
+use aya::programs::{BtfTracePoint, CgroupSkb, ProgramError, SchedClassifier};
+use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
+use tracer_common::{EVENTS, PORT_WORDS, SNAP_LEN_MAX, global};
+
+use super::attach::Target;
+use super::{Attached, Options, Started};
+use crate::host;
+use crate::model::MissingProbe;
+use crate::ports::Ports;
+use crate::source::SourceError;
+use crate::source::probes::{Kind, Need, PROBES, Probe};
+
+/// The kernel side, as `build.rs` built it.
+pub(super) static OBJECT: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+
+/// The kernel side in the kernel. Probes of processes are attached, those of packets are not yet.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) started: Started,
+}
+
+/// Creates the maps and loads every probe that serves this target.
+pub(super) fn load(options: &Options, target: &Target) -> Result<Loaded, SourceError> {
+    let mut started = Started::default();
+    let (mut ebpf, packets) = load_with(options, target, NetnsCookie::Wanted)?;
+    if let Err(why) = packets {
+        let (second, packets) = load_with(options, target, NetnsCookie::Without)?;
+        packets.map_err(|why| refused(&why))?;
+        ebpf = second;
+        started.missing.push(MissingProbe {
+            probe: "netns_cookie",
+            why,
+            costs: "two connections with the same addresses in different network namespaces are \
+                    told apart by their sockets alone",
+        });
+    }
+    attach_tracepoints(&mut ebpf, &mut started);
+    Ok(Loaded { ebpf, started })
+}
+
+/// Whether packet probes ask for the cookie of the network namespace, as they can since Linux 6.15.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NetnsCookie {
+    Wanted,
+    Without,
+}
+
+/// The maps, and whether the packet probes could be loaded.
+fn load_with(
+    options: &Options,
+    target: &Target,
+    netns_cookie: NetnsCookie,
+) -> Result<(Ebpf, Result<(), String>), SourceError> {
+    let ports = port_bits(&options.ports);
+    let snap_len = options.snap_len.clamp(1, SNAP_LEN_MAX);
+    let skip_lo_ingress = u32::from(target.is_whole_host());
+    let netns_cookie = u32::from(netns_cookie == NetnsCookie::Wanted);
+    let ring_bytes = options
+        .ring_bytes
+        .clamp(Options::RING_BYTES_MIN, Options::RING_BYTES_MAX)
+        .next_power_of_two();
+    let wake_bytes = u64::from(ring_bytes / 4);
+    let offsets = host::kernel_offsets();
+    let offset = |of: fn(&host::KernelOffsets) -> u32| offsets.as_ref().map_or(0, of);
+    let group_leader = offset(|o| o.group_leader);
+    let start_boottime = offset(|o| o.start_boottime);
+    let comm = offset(|o| o.comm);
+    let binprm_filename = offset(|o| o.binprm_filename);
+
+    raise_memlock();
+    let mut ebpf = EbpfLoader::new()
+        .override_global(global::PORTS, &ports, true)
+        .override_global(global::SNAP_LEN, &snap_len, true)
+        .override_global(global::SKIP_LO_INGRESS, &skip_lo_ingress, true)
+        .override_global(global::NETNS_COOKIE, &netns_cookie, true)
+        .override_global(global::WAKE_BYTES, &wake_bytes, true)
+        .override_global(global::TASK_GROUP_LEADER, &group_leader, true)
+        .override_global(global::TASK_START_BOOTTIME, &start_boottime, true)
+        .override_global(global::TASK_COMM, &comm, true)
+        .override_global(global::BINPRM_FILENAME, &binprm_filename, true)
+        .map_max_entries(EVENTS, ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| refused(&error.to_string()))?;
+    let packets = load_packet_probes(&mut ebpf, target);
+    Ok((ebpf, packets))
+}
+
+fn load_packet_probes(ebpf: &mut Ebpf, target: &Target) -> Result<(), String> {
+    for Probe { name, kind, .. } in PROBES {
+        if !target.takes(kind) {
+            continue;
+        }
+        let program = ebpf
+            .program_mut(name)
+            .ok_or_else(|| format!("{name} is not there"))?;
+        let loaded = if matches!(kind, Kind::CgroupIngress | Kind::CgroupEgress) {
+            <&mut CgroupSkb>::try_from(program).and_then(CgroupSkb::load)
+        } else {
+            <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load)
+        };
+        loaded.map_err(|error| format!("{name}: {}", reason(&error)))?;
+    }
+    Ok(())
+}
+
+/// Loads and attaches the probes of processes; each can be done without.
+fn attach_tracepoints(ebpf: &mut Ebpf, started: &mut Started) {
+    let btf = Btf::from_sys_fs().map_err(|error| {
+        format!("the kernel has no type information (CONFIG_DEBUG_INFO_BTF): {error}")
+    });
+    for Probe {
+        name,
+        kind,
+        need,
+        costs,
+    } in PROBES
+    {
+        let Kind::BtfTracepoint(tracepoint) = kind else {
+            continue;
+        };
+        debug_assert!(need == Need::Optional);
+        let attached = match &btf {
+            Ok(btf) => attach_tracepoint(ebpf, name, tracepoint, btf),
+            Err(why) => Err(why.clone()),
+        };
+        match attached {
+            Ok(()) => {
+                started.attached.push(Attached {
+                    probe: name,
+                    to: format!("tracepoint {tracepoint}"),
+                });
+            }
+            Err(why) => started.missing.push(MissingProbe {
+                probe: name,
+                why,
+                costs,
+            }),
+        }
+    }
+}
+
+fn attach_tracepoint(
+    ebpf: &mut Ebpf,
+    name: &str,
+    tracepoint: &str,
+    btf: &Btf,
+) -> Result<(), String> {
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| format!("{name} is not there"))?;
+    <&mut BtfTracePoint>::try_from(program)
+        .and_then(|program| {
+            program.load(tracepoint, btf)?;
+            program.attach().map(drop)
+        })
+        .map_err(|error| match error {
+            ProgramError::Btf(_) => format!("the kernel has no tracepoint {tracepoint}"),
+            error => reason(&error),
+        })
+}
+
+/// The ring buffer, ready to be waited for. The runtime is for that alone.
+pub(super) fn ring(ebpf: &mut Ebpf) -> Result<(Runtime, AsyncFd<RingBuf<MapData>>), SourceError> {
+    let failed = |why: String| {
+        SourceError::Live(format!(
+            "cannot read the kernel side's records ({EVENTS}): {why}"
+        ))
+    };
+    let map = ebpf
+        .take_map(EVENTS)
+        .ok_or_else(|| failed("no such map".to_owned()))?;
+    let ring = RingBuf::try_from(map).map_err(|error| failed(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let entered = runtime.enter();
+    // SAFETY: the descriptor is the map's; the ring buffer owns the map, and the `AsyncFd` the ring
+    // buffer, so it stays open and the same for as long as it is registered.
+    let ring = unsafe { AsyncFd::register(ring) }.map_err(|error| failed(error.to_string()))?;
+    drop(entered);
+    Ok((runtime, ring))
+}
+
+/// Why the kernel refused a program, in a line; what the verifier said goes to the log.
+pub(super) fn reason(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            tracing::debug!("{verifier_log}");
+            format!("the kernel refused to load it: {io_error}")
+        }
+        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
+        error => error.to_string(),
+    }
+}
+
+fn refused(why: &str) -> SourceError {
+    SourceError::Live(format!(
+        "cannot load the kernel side: {why}.\nIt needs Linux 5.8 or later with CONFIG_BPF_SYSCALL, \
+         and the permission to use it: a container needs --privileged (or the capabilities and no \
+         seccomp filter on bpf), and a kernel in lockdown mode `confidentiality` gives it to nobody \
+         (/sys/kernel/security/lockdown). RUST_LOG=debug shows what the verifier said"
+    ))
+}
+
+/// A bit for each port.
+fn port_bits(ports: &Ports) -> [u64; PORT_WORDS] {
+    let mut bits = [0; PORT_WORDS];
+    for port in ports.ranges().flat_map(|(first, last)| first..=last) {
+        if let Some(word) = bits.get_mut(usize::from(port / 64)) {
+            *word |= 1 << (port % 64);
+        }
+    }
+    bits
+}
+
+/// Before Linux 5.11 maps count against a limit that is 64 KiB by default. Where it cannot be
+/// raised, creating the ring buffer says so.
+fn raise_memlock() {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` is a valid rlimit for the length of the call.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
+    if raised != 0 {
+        tracing::debug!("RLIMIT_MEMLOCK stays: {}", std::io::Error::last_os_error());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::programs::Program;
+
+    use super::*;
+
+    #[test]
+    fn a_bit_for_each_port() {
+        let ports: Ports = "1,63-64,65535".parse().unwrap();
+        let bits = port_bits(&ports);
+        assert_eq!(
+            (bits[0], bits[1], bits[1023]),
+            (1 << 1 | 1 << 63, 1, 1 << 63)
+        );
+        assert_eq!(bits.iter().map(|word| word.count_ones()).sum::<u32>(), 4);
+    }
+
+    /// Needs root.
+    #[test]
+    fn the_verifier_accepts_every_probe() {
+        let btf = Btf::from_sys_fs().unwrap();
+        for netns_cookie in [0u32, 1] {
+            let mut ebpf = EbpfLoader::new()
+                .override_global(global::NETNS_COOKIE, &netns_cookie, true)
+                .load(OBJECT)
+                .unwrap();
+            for Probe { name, kind, .. } in PROBES {
+                let program = ebpf.program_mut(name).unwrap();
+                let loaded = match (program, kind) {
+                    (Program::CgroupSkb(program), _) => program.load(),
+                    (Program::SchedClassifier(program), _) => program.load(),
+                    (Program::BtfTracePoint(program), Kind::BtfTracepoint(tracepoint)) => {
+                        program.load(tracepoint, &btf)
+                    }
+                    (program, _) => panic!("{name} is a {:?}", program.prog_type()),
+                };
+                if let Err(error) = loaded {
+                    panic!("{name}: {error}");
+                }
+            }
+        }
+    }
+}

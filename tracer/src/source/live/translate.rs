@@ -1,0 +1,149 @@
+//! Records of the kernel side in the words of the pipeline.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use tracer_common as kernel;
+use tracer_common::{ExecRecord, OwnerRecord, PacketRecord};
+
+use super::clock::KernelClock;
+use crate::host::{OwnerEvent, ProcessTable};
+use crate::source::{Frame, Hook, Record, SocketUse, Vantage};
+
+/// Translates records, and keeps what is known of the processes in them.
+pub(super) struct Translator {
+    clock: KernelClock,
+    processes: ProcessTable,
+}
+
+impl Translator {
+    pub(super) fn new(clock: KernelClock) -> Self {
+        Self {
+            clock,
+            processes: ProcessTable::new(),
+        }
+    }
+
+    pub(super) fn processes(&mut self) -> &mut ProcessTable {
+        &mut self.processes
+    }
+
+    /// Hands out what an entry of the ring buffer says.
+    pub(super) fn hand_out(&mut self, entry: &[u8], sink: &mut dyn FnMut(Record<'_>)) {
+        match kernel::Record::from_bytes(entry) {
+            Some(kernel::Record::Packet(header, data)) => {
+                sink(Record::Packet(self.frame(&header, data)));
+            }
+            Some(kernel::Record::Owner(owner)) => {
+                let owner = self.processes.owner(&owner_event(&owner, self.clock));
+                sink(Record::Owner(owner));
+            }
+            Some(kernel::Record::Exec(ExecRecord {
+                pid,
+                comm,
+                filename,
+                ..
+            })) => {
+                self.processes
+                    .exec(pid, until_nul(&filename), until_nul(&comm));
+            }
+            None => tracing::warn!(
+                "kernel side: a record of {} bytes makes no sense",
+                entry.len()
+            ),
+        }
+    }
+
+    fn frame<'a>(&self, header: &PacketRecord, data: &'a [u8]) -> Frame<'a> {
+        const ETHERNET: u16 = 1;
+        const RAW_IP: u16 = 101;
+        Frame {
+            at: self.clock.wall(header.at_ns),
+            link_type: if header.link == kernel::LINK_ETHERNET {
+                ETHERNET
+            } else {
+                RAW_IP
+            },
+            wire_len: header.wire_len,
+            data,
+            vantage: Vantage {
+                hook: match header.hook {
+                    kernel::HOOK_INGRESS => Hook::Ingress,
+                    kernel::HOOK_EGRESS => Hook::Egress,
+                    _ => Hook::Unknown,
+                },
+                cookie: header.cookie,
+                netns: header.netns,
+                ifindex: header.ifindex,
+            },
+        }
+    }
+}
+
+fn owner_event(owner: &OwnerRecord, clock: KernelClock) -> OwnerEvent<'_> {
+    let address = |bytes: [u8; 16], port| SocketAddr::new(ip(owner.family, bytes), port);
+    OwnerEvent {
+        at: clock.wall(owner.at_ns),
+        cookie: owner.cookie,
+        local: address(owner.local_addr, owner.local_port),
+        remote: address(owner.remote_addr, owner.remote_port),
+        used: if owner.used == kernel::USED_SENT {
+            SocketUse::Sent
+        } else {
+            SocketUse::Received
+        },
+        pid: owner.pid,
+        tid: owner.tid,
+        uid: owner.uid,
+        start_boottime_ns: owner.start_boottime_ns,
+        cgroup_id: owner.cgroup_id,
+        comm: until_nul(&owner.comm),
+        thread_comm: until_nul(&owner.thread_comm),
+    }
+}
+
+/// The address as its packets show it: an IPv6 socket that talks IPv4 has a mapped one.
+fn ip(family: u32, bytes: [u8; 16]) -> IpAddr {
+    if family == kernel::AF_INET {
+        let [a, b, c, d, ..] = bytes;
+        return IpAddr::from([a, b, c, d]);
+    }
+    Ipv6Addr::from(bytes).to_canonical()
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_the_packets() {
+        let mut mapped = [0; 16];
+        mapped[10..].copy_from_slice(&[0xff, 0xff, 127, 0, 0, 1]);
+        let v4 = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(ip(kernel::AF_INET6, mapped), v4);
+        assert_eq!(
+            ip(
+                kernel::AF_INET,
+                [127, 0, 0, 1, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0]
+            ),
+            v4
+        );
+        assert_eq!(ip(kernel::AF_INET6, [0; 16]), IpAddr::from([0; 16]));
+    }
+
+    #[test]
+    fn names_end_at_the_nul() {
+        assert_eq!(until_nul(b"nginx\0rest"), b"nginx");
+        assert_eq!(until_nul(b"\0stale"), b"");
+        assert_eq!(until_nul(b"sixteen bytes..."), b"sixteen bytes...");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        let mut translator = Translator::new(KernelClock::new());
+        translator.hand_out(&[0xff; 64], &mut |record| panic!("{record:?}"));
+    }
+}
