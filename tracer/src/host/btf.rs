@@ -3,7 +3,7 @@
 
 use std::fs;
 
-/// Offsets of fields of the kernel's `struct task_struct`, in bytes.
+/// Offsets of fields of the kernel's `struct task_struct`, in bytes, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelOffsets {
     /// Pointer to the thread group's leader: the task whose id is the process id.
@@ -12,6 +12,8 @@ pub struct KernelOffsets {
     pub start_boottime: u32,
     /// The task's name, 16 bytes.
     pub comm: u32,
+    /// `filename` in `struct linux_binprm`: the path that a started program was found under.
+    pub binprm_filename: u32,
 }
 
 /// The offsets in the running kernel; `None` where it carries no type information
@@ -29,6 +31,7 @@ fn offsets(blob: &[u8]) -> Option<KernelOffsets> {
         // Its name before Linux 5.5.
         start_boottime: member("start_boottime").or_else(|| member("real_start_time"))?,
         comm: member("comm")?,
+        binprm_filename: types.member_offset(types.find_struct("linux_binprm")?, "filename", 0)?,
     })
 }
 
@@ -213,6 +216,7 @@ mod tests {
         group_leader: 40,
         start_boottime: 16,
         comm: 48,
+        binprm_filename: 8,
     };
 
     fn blob() -> Vec<u8> {
@@ -227,10 +231,11 @@ mod tests {
 
     impl Builder {
         /// `struct task_struct { long state; struct { u64 pad; u64 start_boottime; u64 bits: 3; }`
-        /// `@8; task_struct *group_leader @40; char comm[16] @48 }` after types of other kinds.
+        /// `@8; task_struct *group_leader @40; char comm[16] @48 }` after types of other kinds, and
+        /// `struct linux_binprm { long state; char *filename @8 }`.
         fn kernel() -> Self {
             let mut b = Self::default();
-            let [long, task, state, start, leader, comm, bits] = [
+            let [long, task, state, start, leader, comm, bits, binprm, filename] = [
                 "long",
                 "task_struct",
                 "state",
@@ -238,6 +243,8 @@ mod tests {
                 "group_leader",
                 "comm",
                 "bits",
+                "linux_binprm",
+                "filename",
             ]
             .map(|name| b.string(name));
             b.entry(long, 1 << 24, &[64]);
@@ -262,6 +269,7 @@ mod tests {
                 1 << 31 | KIND_STRUCT << 24 | 5,
                 members.as_flattened(),
             );
+            b.entry(binprm, KIND_STRUCT << 24 | 2, &[state, 1, 0, filename, 1, 64]);
             b
         }
 
