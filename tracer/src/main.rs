@@ -1,1 +1,203 @@
-fn main() {}
+//! Arguments become a source, a pipeline and outputs; the rest is a loop.
+
+mod progress;
+mod session;
+mod sinks;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use progress::Progress;
+use session::{Ending, Session};
+use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read};
+use tracer403::output::{self, Mode, json};
+use tracer403::pipeline::{self, Pipeline};
+use tracer403::ports::Ports;
+use tracer403::source::pcap::CaptureFile;
+
+/// It could not run, or an output failed.
+const FAILED: u8 = 1;
+/// An input is damaged; what came before was reported. Bad usage ends with the same number.
+const DAMAGED: u8 = 2;
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Live(arguments) => live(&arguments),
+        Command::Read(arguments) => read(&arguments),
+        Command::Schema => schema(),
+    };
+    match ended {
+        Ok(Ending::AsAsked) => ExitCode::SUCCESS,
+        Ok(Ending::OutputFailed) => ExitCode::from(FAILED),
+        Ok(Ending::InputDamaged) => ExitCode::from(DAMAGED),
+        Err(error) => {
+            eprintln!("tracer403: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+#[cfg(feature = "live")]
+fn live(arguments: &Live) -> Result<Ending> {
+    use std::time::Duration;
+    use tracer403::source::live::{Attach, Interfaces, LiveSource, Options};
+
+    let Live { capture, stop: when, filter, output, limit } = arguments;
+    log_to_stderr(output);
+    let stop = stop_on_signals()?;
+    let mut session = session(Some(&capture.ports), filter, output, limit, &stop, when.count)?;
+    let names = &capture.interfaces;
+    let attach = match names.as_slice() {
+        [] => Attach::Cgroup(capture.cgroup.clone()),
+        _ if names.iter().any(|name| name == "any") => Attach::Interfaces(Interfaces::Any),
+        _ => Attach::Interfaces(Interfaces::Named(names.clone())),
+    };
+    let usual = Options::default();
+    let options = Options {
+        ports: capture.ports.clone(),
+        attach,
+        ring_bytes: capture.ring_size,
+        snap_len: capture.snaplen.unwrap_or(usual.snap_len),
+    };
+    let mut source = LiveSource::start(&options, Arc::clone(&stop))?;
+    eprintln!("{}", source.started());
+    eprintln!("ports: {}", options.ports);
+    eprintln!("reporting {}; Ctrl-C ends", filter.selection());
+    let inputs = source.started().attached.iter().map(|a| a.to.clone()).collect();
+    session.start(&about(Mode::Live, inputs, Some(&options.ports), filter));
+    if let Some(path) = &capture.ready_file {
+        std::fs::write(path, "")
+            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    if let Some(duration) = when.duration {
+        stop_after(duration, Arc::clone(&stop));
+    }
+    session.drive(&mut source);
+    return Ok(session.finish());
+
+    fn stop_after(duration: Duration, stop: Arc<AtomicBool>) {
+        std::thread::spawn(move || {
+            std::thread::sleep(duration);
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+}
+
+#[cfg(not(feature = "live"))]
+fn live(_: &Live) -> Result<Ending> {
+    anyhow::bail!(
+        "this build reads captures only; build it with the feature `live` to trace this host"
+    )
+}
+
+fn read(arguments: &Read) -> Result<Ending> {
+    let Read { capture, filter, output, limit } = arguments;
+    log_to_stderr(output);
+    let stop = stop_on_signals()?;
+    let ports = capture.ports.as_ref();
+    let mut session = session(ports, filter, output, limit, &stop, capture.count)?;
+    let names = capture.files.iter().map(|file| file.display().to_string()).collect();
+    session.start(&about(Mode::Read, names, ports, filter));
+    for file in &capture.files {
+        match open(file) {
+            Ok(mut source) => {
+                session.progress = Progress::of(&source);
+                session.drive_file(&mut source);
+            }
+            Err(error) => session.input_failed(&error),
+        }
+    }
+    Ok(session.finish())
+}
+
+fn open(file: &Path) -> Result<CaptureFile, tracer403::source::SourceError> {
+    match file.to_str() {
+        Some(name) => CaptureFile::open(name),
+        None => {
+            let name = file.display().to_string();
+            let opened = std::fs::File::open(file).map_err(|source| {
+                tracer403::source::SourceError::Read { path: name.clone(), source }
+            })?;
+            CaptureFile::from_reader(&name, Box::new(opened))
+        }
+    }
+}
+
+fn schema() -> Result<Ending> {
+    let text = serde_json::to_string_pretty(&json::schema())?;
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write standard output")
+        }
+        _ => Ok(Ending::AsAsked),
+    }
+}
+
+fn session(
+    ports: Option<&Ports>,
+    filter: &FilterArgs,
+    output: &OutputArgs,
+    limit: &LimitArgs,
+    stop: &Arc<AtomicBool>,
+    count: Option<u64>,
+) -> Result<Session> {
+    let pipeline = Pipeline::new(pipeline::Options {
+        limits: limit.limits(output.body_bytes()),
+        ports: ports.cloned(),
+        selection: filter.selection(),
+        keep_packets: output.needs_packets(),
+    });
+    Ok(Session::new(pipeline, sinks::open(output)?, Arc::clone(stop), count))
+}
+
+fn about(
+    mode: Mode,
+    inputs: Vec<String>,
+    ports: Option<&Ports>,
+    filter: &FilterArgs,
+) -> output::Session {
+    output::Session {
+        version: env!("CARGO_PKG_VERSION"),
+        mode,
+        inputs,
+        ports: ports.map(Ports::to_string),
+        filter: filter.selection().to_string(),
+    }
+}
+
+/// The first SIGINT or SIGTERM asks for an orderly end; a second one ends at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for signals")?;
+    }
+    Ok(stop)
+}
+
+fn log_to_stderr(output: &OutputArgs) {
+    let level = match output.verbosity() {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .with_env_var("TRACER403_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}

@@ -1,9 +1,7 @@
 //! What `-w` writes is a capture: this tool and an independent parser read back the same.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +11,8 @@ use tracer403::model::{
     Case, ConnId, Container, Direction, Endpoint, Exchange, Health, LossPlace, Owner, OwnerQuality,
     Packet, Timestamp,
 };
-use tracer403::output::Sink;
-use tracer403::output::pcapng::PcapngFile;
+use tracer403::output::{Mode, Session, Sink, WholeFile};
+use tracer403::output::pcapng::PcapngSink;
 use tracer403::source::pcap::CaptureFile;
 use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source};
 
@@ -22,7 +20,7 @@ use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source};
 fn packets_owners_and_losses_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.pcapng");
-    let mut file = PcapngFile::create(&path).unwrap();
+    let mut file = create(&path);
     let cases = [
         case(1, Some(owner("nginx", 7)), None),
         case(2, None, Some(odd_owner())),
@@ -77,7 +75,7 @@ fn packets_owners_and_losses_come_back() {
 fn an_independent_parser_reads_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.pcapng");
-    let mut file = PcapngFile::create(&path).unwrap();
+    let mut file = create(&path);
     let case = case(1, Some(owner("a b", 7)), None);
     file.case(&case).unwrap();
     file.finish(&Health::default()).unwrap();
@@ -121,7 +119,7 @@ fn an_independent_parser_reads_it() {
 fn it_is_whole_after_each_case() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.pcapng");
-    let mut file = PcapngFile::create(&path).unwrap();
+    let mut file = create(&path);
     assert_eq!(read(&path).packets.len(), 0);
     for number in 1..4 {
         file.case(&case(number, None, None)).unwrap();
@@ -136,34 +134,9 @@ fn an_end_that_sent_nothing_is_named_on_the_other_ends_packet() {
     let mut case = case(1, Some(owner("server", 7)), Some(owner("client", 9)));
     case.packets
         .retain(|p| p.direction == Direction::ServerToClient);
-    PcapngFile::create(&path).unwrap().case(&case).unwrap();
+    create(&path).case(&case).unwrap();
     let pids: Vec<_> = read(&path).owners.iter().map(|o| o.owner.pid).collect();
     assert_eq!(pids, [9, 7]);
-}
-
-#[test]
-fn the_file_is_its_owners_alone_and_starts_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("out.pcapng");
-    fs::write(&path, vec![b'x'; 10_000]).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let mut file = PcapngFile::create(&path).unwrap();
-    file.finish(&Health::default()).unwrap();
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(read(&path).packets.len(), 0);
-}
-
-#[test]
-fn errors_name_the_file() {
-    let error = PcapngFile::create(Path::new("/nonexistent/out.pcapng")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    let expected = "cannot create /nonexistent/out.pcapng: No such file";
-    assert!(error.to_string().starts_with(expected), "{error}");
-    let error = PcapngFile::create(Path::new("/dev/full")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::StorageFull);
-    let expected = "cannot write /dev/full: No space left";
-    assert!(error.to_string().starts_with(expected), "{error}");
 }
 
 #[test]
@@ -183,10 +156,23 @@ fn endless_values_are_cut() {
         ..owner("", 7)
     };
     let case = case(1, Some(owner), None);
-    PcapngFile::create(&path).unwrap().case(&case).unwrap();
+    create(&path).case(&case).unwrap();
     let back = read(&path);
     let exe = back.owners[0].owner.exe.as_deref().unwrap();
     assert!(exe.len() > 2_000 && long.starts_with(exe.trim_end_matches('\u{fffd}')));
+}
+
+fn create(path: &Path) -> PcapngSink<WholeFile> {
+    let mut sink = PcapngSink::new(WholeFile::create(path).unwrap());
+    let session = Session {
+        version: "0",
+        mode: Mode::Live,
+        inputs: Vec::new(),
+        ports: None,
+        filter: String::new(),
+    };
+    sink.start(&session).unwrap();
+    sink
 }
 
 #[derive(Default)]

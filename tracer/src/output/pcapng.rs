@@ -7,115 +7,46 @@
 mod blocks;
 mod comment;
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 
-use super::Sink;
+use super::{Session, Sink};
 use crate::model::{Case, Direction, Endpoint, Health, LossPlace, Packet, Timestamp};
 use blocks::{block, option, padded};
-
-/// Only the owner reads it: packets hold passwords and sessions.
-const MODE: u32 = 0o600;
 
 /// Raw IP, for a file that holds statistics and no packet.
 const LINKTYPE_RAW: u16 = 101;
 
-/// A pcapng file that is being written.
-///
-/// It is whole after each case: a tool that is killed leaves a valid file.
+/// Writes pcapng to `W`, one write a case, so that a `W` which keeps writes whole
+/// ([`WholeFile`](super::WholeFile)) holds a valid file at any time.
 #[derive(Debug)]
-pub struct PcapngFile {
-    path: PathBuf,
-    file: File,
-    /// Whether it can be cut back: pipes and terminals cannot.
-    is_regular: bool,
-    /// Bytes in the file, all of them in whole blocks.
-    len: u64,
-    /// Blocks that are not in the file yet.
+pub struct PcapngSink<W> {
+    out: W,
+    /// Blocks that are not written yet.
     pending: Vec<u8>,
-    /// Link types of the interfaces in the file, in order.
+    /// Link types of the interfaces that are described, in order.
     interfaces: Vec<u16>,
-    /// Interfaces in the file, as opposed to those that are pending.
-    interfaces_written: usize,
     packets: u64,
     first_at: Option<Timestamp>,
     last_at: Timestamp,
 }
 
-impl PcapngFile {
-    /// Creates the file, readable by its owner alone; what was in it before goes.
-    ///
-    /// # Errors
-    /// Where it cannot be created or written.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let fail = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot create {}: {error}", path.display()),
-            )
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(MODE)
-            .open(path)
-            .map_err(fail)?;
-        let is_regular = file.metadata().map_err(fail)?.is_file();
-        if is_regular {
-            let owner_alone = Permissions::from_mode(MODE);
-            file.set_permissions(owner_alone).map_err(fail)?;
-        }
-        let mut this = Self {
-            path: path.to_owned(),
-            file,
-            is_regular,
-            len: 0,
+impl<W: Write> PcapngSink<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
             pending: Vec::new(),
             interfaces: Vec::new(),
-            interfaces_written: 0,
             packets: 0,
             first_at: None,
             last_at: Timestamp::default(),
-        };
-        section_header(&mut this.pending);
-        this.write_pending()?;
-        Ok(this)
-    }
-
-    /// Puts all pending blocks into the file, or none of them.
-    fn write_pending(&mut self) -> io::Result<()> {
-        let written = self.file.write_all(&self.pending);
-        let result = match written {
-            Ok(()) => {
-                self.len += self.pending.len() as u64;
-                self.interfaces_written = self.interfaces.len();
-                Ok(())
-            }
-            Err(error) => {
-                self.interfaces.truncate(self.interfaces_written);
-                let state = match self.cut_back() {
-                    Ok(()) => "what was written before is whole",
-                    Err(_) => "it may end within a packet",
-                };
-                let path = self.path.display();
-                let what = format!("cannot write {path}: {error}; {state}");
-                Err(io::Error::new(error.kind(), what))
-            }
-        };
-        self.pending.clear();
-        result
-    }
-
-    /// Removes what a failed write left behind the last whole block.
-    fn cut_back(&mut self) -> io::Result<()> {
-        if !self.is_regular {
-            return Err(io::ErrorKind::Unsupported.into());
         }
-        self.file.set_len(self.len)?;
-        self.file.seek(SeekFrom::Start(self.len)).map(drop)
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(&self.pending).and_then(|()| self.out.flush());
+        self.pending.clear();
+        written
     }
 
     fn packet(&mut self, packet: &Packet, flags: u32, comments: &[&str]) {
@@ -189,7 +120,12 @@ impl PcapngFile {
     }
 }
 
-impl Sink for PcapngFile {
+impl<W: Write> Sink for PcapngSink<W> {
+    fn start(&mut self, _session: &Session) -> io::Result<()> {
+        section_header(&mut self.pending);
+        self.write_pending()
+    }
+
     fn case(&mut self, case: &Case) -> io::Result<()> {
         let exchange = &case.exchange;
         let client = comment::end(case.number, "client", &exchange.client, &exchange.server);

@@ -1,0 +1,120 @@
+//! One run: records from a source through the pipeline to the outputs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracer403::output::{self, OutputError, Outputs};
+use tracer403::pipeline::Pipeline;
+use tracer403::source::{Source, SourceError};
+
+use crate::progress::Progress;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// As the user asked, with or without cases.
+    AsAsked,
+    /// An input was damaged; what came before was reported.
+    InputDamaged,
+    /// An output could not be written whole.
+    OutputFailed,
+}
+
+/// A run that is under way.
+pub(crate) struct Session {
+    pipeline: Pipeline,
+    outputs: Outputs,
+    stop: Arc<AtomicBool>,
+    /// Cases that are still wanted; `None` for all.
+    wanted: Option<u64>,
+    ending: Ending,
+    pub(crate) progress: Progress,
+}
+
+impl Session {
+    pub(crate) fn new(
+        pipeline: Pipeline,
+        outputs: Outputs,
+        stop: Arc<AtomicBool>,
+        wanted: Option<u64>,
+    ) -> Self {
+        let progress = Progress::none();
+        Self { pipeline, outputs, stop, wanted, ending: Ending::AsAsked, progress }
+    }
+
+    /// Tells the outputs what is known before the first case.
+    pub(crate) fn start(&mut self, about: &output::Session) {
+        let started = self.outputs.start(about);
+        self.note(started);
+    }
+
+    /// Reads a source until it has no more, or fails. The source sees `stop` by itself.
+    pub(crate) fn drive(&mut self, source: &mut dyn Source) {
+        while self.step(source) {}
+    }
+
+    /// Reads a file until it has no more, fails, or is not wanted any further.
+    pub(crate) fn drive_file(&mut self, file: &mut tracer403::source::pcap::CaptureFile) {
+        while !self.stop.load(Ordering::Relaxed) && self.step(file) {
+            self.progress.at(file.position());
+        }
+        self.progress.done();
+    }
+
+    fn step(&mut self, source: &mut dyn Source) -> bool {
+        let pipeline = &mut self.pipeline;
+        let more = source.next(&mut |record| pipeline.push(record));
+        self.hand_out();
+        match more {
+            Ok(more) => more,
+            Err(error) => {
+                self.input_failed(&error);
+                false
+            }
+        }
+    }
+
+    /// An input could not be read, or not to its end.
+    pub(crate) fn input_failed(&mut self, error: &SourceError) {
+        self.progress.suspend(|| eprintln!("tracer403: {error}"));
+        self.ending = self.ending.max(Ending::InputDamaged);
+    }
+
+    /// Ends what is still under way and closes the outputs.
+    pub(crate) fn finish(mut self) -> Ending {
+        self.pipeline.finish();
+        self.hand_out();
+        let health = self.pipeline.health();
+        let outputs = std::mem::replace(&mut self.outputs, Outputs::none());
+        let finished = outputs.finish(&health);
+        self.note(finished);
+        self.ending
+    }
+
+    fn hand_out(&mut self) {
+        while let Some(case) = self.pipeline.next_case() {
+            if self.wanted == Some(0) {
+                continue;
+            }
+            self.wanted = self.wanted.map(|n| n - 1);
+            let outputs = &mut self.outputs;
+            let written = self.progress.suspend(|| outputs.case(case));
+            self.note(written);
+        }
+        if self.wanted == Some(0) || self.outputs.is_empty() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn note(&mut self, written: Result<(), OutputError>) {
+        match written {
+            Ok(()) => {}
+            // Whoever read it has enough: `tracer403 … | head`.
+            Err(error) if error.is_closed_pipe() => {}
+            Err(error) => {
+                self.progress.suspend(|| eprintln!("tracer403: {error}"));
+                self.ending = Ending::OutputFailed;
+            }
+        }
+    }
+}
