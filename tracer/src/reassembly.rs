@@ -1,10 +1,30 @@
 //! Segments become [`Chunk`]s in order, or a gap; the connection table.
 
+mod clock;
+mod duplex;
+mod lru;
+mod orient;
+mod slot;
+mod store;
+mod stream;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::decode::Segment;
 use crate::limits::Limits;
 use crate::model::{ConnId, Direction, GapKind, Timestamp};
+
+use self::clock::{Clock, Moment, Now};
+use self::duplex::{Outlet, Taken};
+use self::slot::Slot;
+use self::stream::Opening;
+use self::table::Table;
 
 /// A piece of one direction of a connection, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,20 +109,70 @@ pub enum Event<'a> {
     },
 }
 
+/// What was counted: every count starts at 0 and only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Connections.
+    pub connections: u64,
+    /// Connections whose first packets are missing.
+    pub started_in_middle: u64,
+    /// Segments that brought nothing new: retransmissions, the same packet at two places,
+    /// keep-alive probes.
+    pub duplicates: u64,
+    /// Segments of which a copy differs from the bytes of an earlier one.
+    pub conflicts: u64,
+    /// Segments whose numbers make no sense in their connection.
+    pub implausible: u64,
+    /// Gaps of kind [`GapKind::Lost`].
+    pub gaps: u64,
+    /// Bytes in those gaps.
+    pub gap_bytes: u64,
+    /// Connections dropped because there were more than `limits.connections`.
+    pub evicted_connections: u64,
+    /// Connections dropped because memory was over `limits.memory`.
+    pub evicted_memory: u64,
+    /// Bytes of those gaps that were given up early, because `limits.out_of_order` was reached.
+    pub evicted_bytes: u64,
+}
+
 /// The connection table.
 #[derive(Debug)]
 pub struct Reassembler<F> {
-    _limits: Limits,
-    _flows: Vec<F>,
+    limits: Limits,
+    clock: Clock,
+    table: Table<F>,
+    /// When which connection has a hole to give up. Entries that are out of date stay until
+    /// their time comes.
+    deadlines: BinaryHeap<Reverse<(Moment, ConnId, u32)>>,
+    /// Bytes that directions and flows hold.
+    memory: usize,
+    stats: Stats,
 }
+
+/// How long a closed connection is remembered, so that its stragglers do not open a new one.
+const LINGER: Duration = Duration::from_secs(10);
 
 impl<F: Flow> Reassembler<F> {
     /// An empty table.
     pub fn new(limits: Limits) -> Self {
         Self {
-            _limits: limits,
-            _flows: Vec::new(),
+            limits,
+            clock: Clock::default(),
+            table: Table::default(),
+            deadlines: BinaryHeap::new(),
+            memory: 0,
+            stats: Stats::default(),
         }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Bytes that directions and flows hold now; at most `limits.memory` between two calls.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Takes in a segment and hands what became ready to `sink`: of this connection, and of those
@@ -110,17 +180,237 @@ impl<F: Flow> Reassembler<F> {
     /// where it belongs to none (a RST or bare ACK out of the blue).
     pub fn push(
         &mut self,
-        _segment: &Segment<'_>,
-        _sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+        segment: &Segment<'_>,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
     ) -> Option<(ConnId, Direction)> {
-        None
+        let now = self.clock.advance(segment.at);
+        self.expire(now, sink);
+        let index = match self.table.find(segment) {
+            Some(index) => match self.relation(index, segment)? {
+                Relation::Own => index,
+                Relation::Straggler => return self.straggle(index, segment),
+                Relation::Successor => {
+                    self.drop_connection(index, EndKind::Idle, now, sink);
+                    self.open(segment, now, sink)
+                }
+            },
+            None if opens(segment) => self.open(segment, now, sink),
+            None => return None,
+        };
+        let slot = self.table.get_mut(index)?;
+        slot.orient(segment);
+        slot.learn_cookies(segment);
+        let (id, dir) = (slot.info.id, slot.direction(segment));
+        let mut out = Outlet {
+            info: &mut slot.info,
+            flow: &mut slot.flow,
+            stats: &mut self.stats,
+            sink,
+        };
+        match slot.duplex.push(dir, segment, now, &self.limits, &mut out) {
+            Taken::Alive => {
+                slot.touched = now.clock;
+                self.table.open.touch(index);
+            }
+            Taken::Implausible => self.stats.implausible += 1,
+        }
+        self.settle(index, now, sink);
+        self.bound_memory(now, sink);
+        Some((id, dir))
     }
 
     /// Lets time pass without packets: holes that were open too long become gaps, silent
     /// connections end.
-    pub fn tick(&mut self, _now: Timestamp, _sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+    pub fn tick(&mut self, now: Timestamp, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+        let now = self.clock.advance(now);
+        self.expire(now, sink);
+        self.bound_memory(now, sink);
     }
 
-    /// The capture is over: hands out what waits behind holes and ends every connection.
-    pub fn finish(&mut self, _sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {}
+    /// The capture is over: hands out what waits behind holes and ends every connection, in the
+    /// order of their numbers.
+    pub fn finish(&mut self, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+        let now = self.clock.now();
+        for (_, index) in self.table.open_by_id() {
+            self.drop_connection(index, EndKind::Idle, now, sink);
+        }
+    }
+
+    fn relation(&self, index: u32, segment: &Segment<'_>) -> Option<Relation> {
+        let slot = self.table.get(index)?;
+        let dir = slot.direction(segment);
+        let relation = if segment.flags.syn {
+            match slot.duplex.opening(dir, segment) {
+                Opening::Other => Relation::Successor,
+                Opening::Same | Opening::Unknown if slot.is_closed => Relation::Straggler,
+                Opening::Same | Opening::Unknown => Relation::Own,
+            }
+        } else if !slot.is_closed {
+            Relation::Own
+        } else if opens(segment) && !slot.duplex.is_near(dir, segment) {
+            Relation::Successor
+        } else {
+            Relation::Straggler
+        };
+        Some(relation)
+    }
+
+    fn straggle(&mut self, index: u32, segment: &Segment<'_>) -> Option<(ConnId, Direction)> {
+        let slot = self.table.get(index)?;
+        let carries = !segment.payload.is_empty() || segment.flags.syn || segment.flags.fin;
+        self.stats.duplicates += u64::from(carries);
+        Some((slot.info.id, slot.direction(segment)))
+    }
+
+    /// Makes room for a connection and adds it.
+    fn open(
+        &mut self,
+        segment: &Segment<'_>,
+        now: Now,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+    ) -> u32 {
+        let most = self.limits.connections.max(1);
+        while self.table.open.len() + self.table.closed.len() >= most {
+            if let Some(index) = self.table.closed.oldest() {
+                self.drop_connection(index, EndKind::Evicted, now, sink);
+            } else if let Some(index) = self.table.open.oldest() {
+                self.stats.evicted_connections += 1;
+                self.drop_connection(index, EndKind::Evicted, now, sink);
+            }
+        }
+        self.stats.connections += 1;
+        self.stats.started_in_middle += u64::from(!segment.flags.syn);
+        let slot = Slot::new(ConnId(self.stats.connections), segment, now);
+        let index = self.table.insert(slot);
+        self.table.open.touch(index);
+        index
+    }
+
+    /// Gives up what was waited for too long.
+    fn expire(&mut self, now: Now, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+        while let Some(Reverse((due, id, index))) = self.deadlines.peek().copied() {
+            if due > now.clock {
+                break;
+            }
+            self.deadlines.pop();
+            let Some(slot) = self.table.get_mut(index) else {
+                continue;
+            };
+            if slot.info.id != id || slot.scheduled != due {
+                continue;
+            }
+            slot.scheduled = Moment::NEVER;
+            let mut out = Outlet {
+                info: &mut slot.info,
+                flow: &mut slot.flow,
+                stats: &mut self.stats,
+                sink,
+            };
+            slot.duplex.expire(now, &self.limits, &mut out);
+            self.settle(index, now, sink);
+        }
+        while let Some(index) = self.table.open.oldest() {
+            let touched = self.table.get(index).map(|slot| slot.touched);
+            if touched.is_some_and(|touched| touched.plus(self.limits.idle) >= now.clock) {
+                break;
+            }
+            self.drop_connection(index, EndKind::Idle, now, sink);
+        }
+        while let Some(index) = self.table.closed.oldest() {
+            let touched = self.table.get(index).map(|slot| slot.touched);
+            if touched.is_some_and(|touched| touched.plus(LINGER) >= now.clock) {
+                break;
+            }
+            self.drop_connection(index, EndKind::Idle, now, sink);
+        }
+    }
+
+    /// Brings the books up to date after a connection was worked on.
+    fn settle(
+        &mut self,
+        index: u32,
+        now: Now,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+    ) {
+        let Some(slot) = self.table.get_mut(index) else {
+            return;
+        };
+        if slot.duplex.has_ended() && !slot.is_closed {
+            let closed = Event::Closed { at: now.at };
+            sink(&slot.info, &mut slot.flow, closed);
+            slot.flow = F::default();
+            slot.is_closed = true;
+            slot.touched = now.clock;
+            self.table.open.remove(index);
+            self.table.closed.touch(index);
+        }
+        let Some(slot) = self.table.get_mut(index) else {
+            return;
+        };
+        let deadline = slot.duplex.deadline();
+        if deadline < slot.scheduled {
+            slot.scheduled = deadline;
+            self.deadlines
+                .push(Reverse((deadline, slot.info.id, index)));
+        }
+        let held = slot.duplex.memory().saturating_add(slot.flow.memory());
+        let before = std::mem::replace(&mut slot.held, held);
+        self.memory = self.memory.saturating_sub(before).saturating_add(held);
+        match (before, held) {
+            (0, 0) => {}
+            (_, 0) => self.table.holding.remove(index),
+            _ => self.table.holding.touch(index),
+        }
+    }
+
+    fn bound_memory(&mut self, now: Now, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+        while self.memory > self.limits.memory {
+            let Some(index) = self.table.holding.oldest() else {
+                break;
+            };
+            self.stats.evicted_memory += 1;
+            self.drop_connection(index, EndKind::Evicted, now, sink);
+        }
+    }
+
+    /// Ends a connection, if it has not ended, and forgets it.
+    fn drop_connection(
+        &mut self,
+        index: u32,
+        kind: EndKind,
+        now: Now,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+    ) {
+        let Some(mut slot) = self.table.remove(index) else {
+            return;
+        };
+        self.memory = self.memory.saturating_sub(slot.held);
+        if slot.is_closed {
+            return;
+        }
+        let mut out = Outlet {
+            info: &mut slot.info,
+            flow: &mut slot.flow,
+            stats: &mut self.stats,
+            sink,
+        };
+        slot.duplex.conclude(kind, now, &mut out);
+        sink(&slot.info, &mut slot.flow, Event::Closed { at: now.at });
+    }
+}
+
+/// What a segment is to the connection with its addresses.
+enum Relation {
+    /// A part of it.
+    Own,
+    /// Late, of a connection that is over.
+    Straggler,
+    /// The first of another one.
+    Successor,
+}
+
+/// Whether a segment can be the first of a connection.
+fn opens(segment: &Segment<'_>) -> bool {
+    let carries = segment.flags.syn || !segment.payload.is_empty() || segment.cut > 0;
+    carries && !segment.flags.rst
 }

@@ -1,0 +1,383 @@
+//! Both directions of a connection, and the order between them.
+//!
+//! A segment says by its acknowledgement number what its sender had received. So its bytes are
+//! handed out only after those of the other direction, and an answer never overtakes its request,
+//! however the packets were captured.
+
+use std::ops::Range;
+
+use crate::decode::Segment;
+use crate::limits::Limits;
+use crate::model::{Direction, GapKind, Timestamp};
+
+use super::clock::{Moment, Now};
+use super::store::{Content, Held, Part};
+use super::stream::{Hole, Opening, Stream, first_byte};
+use super::{Chunk, Connection, EndKind, Event, Piece, Stats};
+
+const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
+
+/// Both directions of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Duplex {
+    to_server: Stream,
+    to_client: Stream,
+}
+
+/// Where chunks go.
+pub(super) struct Outlet<'a, F> {
+    pub(super) info: &'a mut Connection,
+    pub(super) flow: &'a mut F,
+    pub(super) stats: &'a mut Stats,
+    pub(super) sink: &'a mut dyn FnMut(&Connection, &mut F, Event<'_>),
+}
+
+/// What a segment was to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A sign of life.
+    Alive,
+    /// Its numbers make no sense here.
+    Implausible,
+}
+
+impl Duplex {
+    /// How a SYN relates to what is known of its direction and of the other one.
+    pub(super) fn opening(&self, dir: Direction, syn: &Segment<'_>) -> Opening {
+        let (mine, other) = (self.stream(dir), self.stream(dir.reverse()));
+        match mine.opening(syn) {
+            Opening::Unknown if other.is_fresh() => Opening::Same,
+            Opening::Unknown if syn.flags.ack => match other.offset(syn.ack) {
+                Some(0..=0xffff) => Opening::Same,
+                _ => Opening::Other,
+            },
+            Opening::Unknown => Opening::Other,
+            known => known,
+        }
+    }
+
+    /// Whether nothing was handed out.
+    pub(super) fn is_silent(&self) -> bool {
+        self.to_server.is_silent() && self.to_client.is_silent()
+    }
+
+    /// Whether both directions have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.to_server.ended && self.to_client.ended
+    }
+
+    /// Exchanges the directions: the client turned out to be the server.
+    pub(super) fn flip(&mut self) {
+        std::mem::swap(&mut self.to_server, &mut self.to_client);
+    }
+
+    /// Bytes of memory that wait.
+    pub(super) fn memory(&self) -> usize {
+        let (a, b) = (&self.to_server.store, &self.to_client.store);
+        a.memory().saturating_add(b.memory())
+    }
+
+    /// When [`Duplex::expire`] is due.
+    pub(super) fn deadline(&self) -> Moment {
+        self.to_server.deadline.min(self.to_client.deadline)
+    }
+
+    /// Whether a segment is close enough to the end of its direction to be a straggler.
+    pub(super) fn is_near(&self, dir: Direction, segment: &Segment<'_>) -> bool {
+        self.stream(dir).is_near(first_byte(segment))
+    }
+
+    /// Takes in a segment and hands out what became ready.
+    pub(super) fn push<F>(
+        &mut self,
+        dir: Direction,
+        segment: &Segment<'_>,
+        now: Now,
+        limits: &Limits,
+        out: &mut Outlet<'_, F>,
+    ) -> Taken {
+        let (mine, other) = self.split(dir);
+        let is_syn_again = segment.flags.syn && mine.is_opened_by(segment);
+        out.stats.duplicates += u64::from(is_syn_again && segment.payload.is_empty());
+        if segment.flags.rst {
+            if !mine.is_near(segment.seq) {
+                return Taken::Implausible;
+            }
+            self.conclude(EndKind::Reset, now, out);
+            return Taken::Alive;
+        }
+        mine.begin(segment);
+        let Some(span) = mine.span(segment) else {
+            return Taken::Implausible;
+        };
+        mine.seen = true;
+        let need = match segment.flags.ack {
+            true => other.acknowledge(segment.ack),
+            false => 0,
+        };
+        take(mine, other, dir, segment, span, need, out);
+        if !mine.store.is_empty() || !other.store.is_empty() {
+            self.pump(out);
+            self.bound(dir, now, limits, out);
+        }
+        self.refresh_deadlines(now, limits);
+        Taken::Alive
+    }
+
+    /// Gives up the holes that were open for too long.
+    pub(super) fn expire<F>(&mut self, now: Now, limits: &Limits, out: &mut Outlet<'_, F>) {
+        while self.deadline() <= now.clock {
+            for dir in BOTH {
+                let (stream, _) = self.split(dir);
+                match stream.hole() {
+                    Some(hole) if stream.deadline <= now.clock => {
+                        give_up(stream, dir, hole, now, out);
+                    }
+                    _ => {}
+                }
+            }
+            self.pump(out);
+            self.refresh_deadlines(now, limits);
+        }
+    }
+
+    /// Hands out what waits, with gaps where something is missing, and ends both directions.
+    pub(super) fn conclude<F>(&mut self, kind: EndKind, now: Now, out: &mut Outlet<'_, F>) {
+        loop {
+            self.pump(out);
+            let holes = BOTH.map(|dir| self.stream(dir).hole().map(|hole| (dir, hole)));
+            // The one that is open longest; one with nothing behind it comes last.
+            let oldest = holes
+                .into_iter()
+                .flatten()
+                .min_by_key(|(_, hole)| (hole.since.is_none(), hole.since));
+            let Some((dir, hole)) = oldest else { break };
+            let (stream, _) = self.split(dir);
+            give_up(stream, dir, hole, now, out);
+        }
+        for dir in BOTH {
+            let (stream, _) = self.split(dir);
+            if !stream.ended {
+                let offset = stream.next;
+                stream.end();
+                out.chunk(now.at, dir, offset, Piece::End(kind));
+            }
+        }
+    }
+
+    /// Hands out everything that is ready and whose sender had received nothing that was not
+    /// handed out before.
+    fn pump<F>(&mut self, out: &mut Outlet<'_, F>) {
+        loop {
+            let mut moved = false;
+            for dir in BOTH {
+                let (mine, other) = self.split(dir);
+                while mine.is_ready()
+                    && mine
+                        .store
+                        .first()
+                        .is_some_and(|(_, held)| other.has_reached(held.need))
+                {
+                    release(mine, dir, out);
+                    moved = true;
+                }
+            }
+            if moved {
+                continue;
+            }
+            // Each waits for the other: only retransmissions were captured, or somebody lies.
+            if !(self.to_server.is_ready() && self.to_client.is_ready()) {
+                return;
+            }
+            let at = |stream: &Stream| stream.store.first().map(|(_, held)| held.at);
+            let dir = match at(&self.to_server) <= at(&self.to_client) {
+                true => Direction::ClientToServer,
+                false => Direction::ServerToClient,
+            };
+            let (mine, _) = self.split(dir);
+            release(mine, dir, out);
+        }
+    }
+
+    /// Gives up holes until what waits in a direction is within its bound.
+    fn bound<F>(&mut self, dir: Direction, now: Now, limits: &Limits, out: &mut Outlet<'_, F>) {
+        while self.stream(dir).store.memory() > limits.out_of_order {
+            // Where its own next byte is here, it waits for the other direction.
+            let dir = match self.stream(dir).is_ready() {
+                true => dir.reverse(),
+                false => dir,
+            };
+            let (stream, _) = self.split(dir);
+            let Some(hole) = stream.hole() else { return };
+            out.stats.evicted_bytes += give_up(stream, dir, hole, now, out);
+            self.pump(out);
+        }
+    }
+
+    fn refresh_deadlines(&mut self, now: Now, limits: &Limits) {
+        self.to_server.refresh_deadline(now, limits);
+        self.to_client.refresh_deadline(now, limits);
+    }
+
+    fn stream(&self, dir: Direction) -> &Stream {
+        match dir {
+            Direction::ClientToServer => &self.to_server,
+            Direction::ServerToClient => &self.to_client,
+        }
+    }
+
+    fn split(&mut self, dir: Direction) -> (&mut Stream, &mut Stream) {
+        match dir {
+            Direction::ClientToServer => (&mut self.to_server, &mut self.to_client),
+            Direction::ServerToClient => (&mut self.to_client, &mut self.to_server),
+        }
+    }
+}
+
+/// Puts what a segment carries in its place in the stream.
+fn take<F>(
+    mine: &mut Stream,
+    other: &Stream,
+    dir: Direction,
+    segment: &Segment<'_>,
+    span: Range<i64>,
+    need: u64,
+    out: &mut Outlet<'_, F>,
+) {
+    let is_empty = span.is_empty();
+    let end = u64::try_from(span.end).unwrap_or(0);
+    // Only what lies between the bytes handed out and the FIN counts.
+    let within = |offset: u64| {
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        u64::try_from(offset.saturating_sub(span.start)).unwrap_or(0)
+    };
+    let (first, last) = (within(mine.next), within(end.min(mine.fin())));
+    let parts = [
+        Part::Bytes(segment.payload),
+        Part::Skipped(u64::from(segment.cut)),
+    ];
+    let mut is_new = false;
+    let mut passed = 0;
+    for part in parts {
+        let begin = passed;
+        passed += part.len();
+        let (from, until) = (first.max(begin), last.min(passed));
+        if from < until && !mine.ended {
+            let offset = end - (within(end) - from);
+            let part = part.slice(from - begin, until - begin);
+            is_new |= place(mine, other, dir, offset, part, segment.at, need, out);
+        }
+    }
+    let mut is_copy = !is_new && !is_empty;
+    if segment.flags.fin {
+        let is_known = mine.ended || mine.fin() == end;
+        if !is_known && mine.note_fin(end) {
+            is_copy = false;
+            if mine.next == end && other.has_reached(need) {
+                mine.end();
+                out.chunk(segment.at, dir, end, Piece::End(EndKind::Fin));
+            } else {
+                mine.store.insert_fin(end, segment.at, need);
+            }
+        }
+        is_copy |= is_known && !is_new;
+    } else if is_empty && !segment.flags.syn {
+        // A keep-alive probe repeats the last byte, or only its number.
+        is_copy = span.end >= 0 && end.checked_add(1) == Some(mine.next);
+    }
+    out.stats.duplicates += u64::from(is_copy);
+}
+
+/// Hands out what can be without copying it, and keeps the rest. Returns whether any was new.
+#[expect(clippy::too_many_arguments, reason = "the parts of one segment")]
+fn place<F>(
+    mine: &mut Stream,
+    other: &Stream,
+    dir: Direction,
+    offset: u64,
+    part: Part<'_>,
+    at: Timestamp,
+    need: u64,
+    out: &mut Outlet<'_, F>,
+) -> bool {
+    let held = mine.store.first().map_or(u64::MAX, |(held, _)| held);
+    let ready = match offset == mine.next && other.has_reached(need) {
+        true => part.len().min(held.saturating_sub(offset)),
+        false => 0,
+    };
+    if ready > 0 {
+        mine.advance(ready);
+        let piece = match part.slice(0, ready) {
+            Part::Bytes(bytes) => Piece::Data(bytes),
+            Part::Skipped(len) => Piece::Gap {
+                len,
+                kind: GapKind::Skipped,
+            },
+        };
+        out.chunk(at, dir, offset, piece);
+    }
+    if ready == part.len() {
+        return true;
+    }
+    let rest = part.slice(ready, part.len());
+    let inserted = mine.store.insert(offset + ready, rest, at, need);
+    if inserted.conflict {
+        out.info.conflict = true;
+        out.stats.conflicts += 1;
+    }
+    inserted.added || ready > 0
+}
+
+/// Hands out what is first in the store, which must be what comes next.
+fn release<F>(mine: &mut Stream, dir: Direction, out: &mut Outlet<'_, F>) {
+    let Some(Held { at, content, .. }) = mine.store.pop_first() else {
+        return;
+    };
+    let offset = mine.next;
+    match content {
+        Content::Bytes(bytes) => {
+            mine.advance(bytes.len() as u64);
+            out.chunk(at, dir, offset, Piece::Data(&bytes));
+        }
+        Content::Skipped(len) => {
+            mine.advance(len);
+            let kind = GapKind::Skipped;
+            out.chunk(at, dir, offset, Piece::Gap { len, kind });
+        }
+        Content::Fin => {
+            mine.end();
+            out.chunk(at, dir, offset, Piece::End(EndKind::Fin));
+        }
+    }
+}
+
+/// Hands out a hole as lost. Returns its length in bytes.
+fn give_up<F>(
+    stream: &mut Stream,
+    dir: Direction,
+    hole: Hole,
+    now: Now,
+    out: &mut Outlet<'_, F>,
+) -> u64 {
+    let offset = stream.next;
+    let len = stream.give_up(hole);
+    if len > 0 {
+        out.stats.gaps += 1;
+        out.stats.gap_bytes = out.stats.gap_bytes.saturating_add(len);
+        let kind = GapKind::Lost;
+        out.chunk(now.at, dir, offset, Piece::Gap { len, kind });
+    }
+    len
+}
+
+impl<F> Outlet<'_, F> {
+    fn chunk(&mut self, at: Timestamp, dir: Direction, offset: u64, piece: Piece<'_>) {
+        let chunk = Chunk {
+            at,
+            dir,
+            offset,
+            piece,
+        };
+        (self.sink)(self.info, self.flow, Event::Chunk(chunk));
+    }
+}
