@@ -94,6 +94,10 @@ pub struct Connection {
 pub trait Flow: Default {
     /// Bytes that it holds now, for `limits.memory`.
     fn memory(&self) -> usize;
+
+    /// How long after it began to wait it wants [`Event::Woken`]; `None` where it waits for
+    /// nothing. Asked after each segment, and after each time it was woken.
+    fn wakes_after(&self) -> Option<Duration>;
 }
 
 /// What is told about a connection.
@@ -101,6 +105,11 @@ pub trait Flow: Default {
 pub enum Event<'a> {
     /// Bytes in order, a gap, or the end of a direction.
     Chunk(Chunk<'a>),
+    /// The time has passed for which [`Flow::wakes_after`] asked.
+    Woken {
+        /// When.
+        at: Timestamp,
+    },
     /// Both directions have ended (each with its `End` chunk before this): the last event of a
     /// connection.
     Closed {
@@ -300,6 +309,10 @@ impl<F: Flow> Reassembler<F> {
                 continue;
             }
             slot.scheduled = Moment::NEVER;
+            if slot.wakes <= now.clock {
+                slot.wakes = Moment::NEVER;
+                sink(&slot.info, &mut slot.flow, Event::Woken { at: now.at });
+            }
             let mut out = Outlet {
                 info: &mut slot.info,
                 flow: &mut slot.flow,
@@ -347,7 +360,12 @@ impl<F: Flow> Reassembler<F> {
         let Some(slot) = self.table.get_mut(index) else {
             return;
         };
-        let deadline = slot.duplex.deadline();
+        slot.wakes = match slot.flow.wakes_after() {
+            None => Moment::NEVER,
+            Some(after) if slot.wakes == Moment::NEVER => now.clock.plus(after),
+            Some(_) => slot.wakes,
+        };
+        let deadline = slot.duplex.deadline().min(slot.wakes);
         if deadline < slot.scheduled {
             slot.scheduled = deadline;
             self.deadlines

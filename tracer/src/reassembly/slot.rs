@@ -21,6 +21,8 @@ pub(super) struct Slot<F> {
     pub(super) netns: u64,
     /// Last segment, or the end.
     pub(super) touched: Moment,
+    /// When its flow wants to be woken.
+    pub(super) wakes: Moment,
     /// The time of its entry in the list of deadlines.
     pub(super) scheduled: Moment,
     /// Bytes of memory that it was last seen to hold.
@@ -51,6 +53,7 @@ impl<F: Flow> Slot<F> {
             certainty,
             netns: namespace(first),
             touched: now.clock,
+            wakes: Moment::NEVER,
             scheduled: Moment::NEVER,
             held: 0,
             is_closed: false,

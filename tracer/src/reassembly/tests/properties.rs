@@ -128,6 +128,10 @@ proptest! {
 }
 
 impl Flow for u64 {
+    fn wakes_after(&self) -> Option<Duration> {
+        None
+    }
+
     fn memory(&self) -> usize {
         0
     }

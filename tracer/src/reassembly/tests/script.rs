@@ -37,11 +37,18 @@ pub(super) fn run_with(limits: Limits, text: &str) -> Outcome {
 }
 
 #[derive(Default)]
-pub(super) struct Probe(usize);
+pub(super) struct Probe {
+    memory: usize,
+    wakes_after_ms: Option<u64>,
+}
 
 impl Flow for Probe {
     fn memory(&self) -> usize {
-        self.0
+        self.memory
+    }
+
+    fn wakes_after(&self) -> Option<Duration> {
+        self.wakes_after_ms.map(Duration::from_millis)
     }
 }
 
