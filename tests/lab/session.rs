@@ -113,6 +113,16 @@ impl Case {
         self.0.pointer("/response/status").and_then(Value::as_u64)
     }
 
+    /// The statuses of the answers before the final one (1xx).
+    pub fn interim_statuses(&self) -> Vec<u64> {
+        let interim = self.0.get("interim").and_then(Value::as_array);
+        interim
+            .into_iter()
+            .flatten()
+            .filter_map(|answer| answer.get("status")?.as_u64())
+            .collect()
+    }
+
     /// The id that the client gave the request, in `X-Request-Id`.
     pub fn request_id(&self) -> Option<&str> {
         self.request_header("x-request-id")
