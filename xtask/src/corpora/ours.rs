@@ -23,7 +23,7 @@ pub(crate) fn found(binary: &Path, capture: &Path, limit: Duration) -> Result<Fo
         "--method",
         "any",
         "--status",
-        "any",
+        "any,none",
     ]);
     command.arg(capture);
     let output = exec::output_within(&mut command, limit)?;

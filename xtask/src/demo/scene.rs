@@ -56,7 +56,15 @@ const REQUESTS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "/upload",
-        &["-H", "Expect:", "--data-binary", "@upload"],
+        // Slowly, so that a recording stays small.
+        &[
+            "-H",
+            "Expect:",
+            "--limit-rate",
+            "500k",
+            "--data-binary",
+            "@upload",
+        ],
         "20 MB refused by the application before they have arrived",
     ),
 ];
