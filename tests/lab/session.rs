@@ -1,6 +1,7 @@
 //! What the tool reported: its JSON lines, read in this one place.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -35,23 +36,23 @@ impl Session {
     /// # Errors
     /// Where a line is no JSON object or the first is not the start.
     pub fn parse_unfinished(lines: &str) -> Result<(Value, Vec<Case>, Option<Value>)> {
-        let mut start = None;
         let mut cases = Vec::new();
-        let mut summary = None;
-        for (number, line) in lines.lines().enumerate() {
-            let value: Value = serde_json::from_str(line)
-                .with_context(|| format!("line {} is not JSON: {line}", number + 1))?;
-            if summary.is_some() {
-                bail!("line {} comes after the summary", number + 1);
-            }
-            match value.get("type").and_then(Value::as_str) {
-                Some("start") if start.is_none() => start = Some(value),
-                Some("case") if start.is_some() => cases.push(Case(value)),
-                Some("summary") if start.is_some() => summary = Some(value),
-                other => bail!("line {}: unexpected type {other:?}", number + 1),
-            }
-        }
-        Ok((start.context("there is no start line")?, cases, summary))
+        let (start, summary) = read(lines.as_bytes(), |case| cases.push(case))?;
+        Ok((start, cases, summary))
+    }
+
+    /// Reads a session whose cases are too many to keep: each is handed over as it comes, and the
+    /// session that is returned has none.
+    ///
+    /// # Errors
+    /// As [`Session::parse`].
+    pub fn stream(lines: impl BufRead, each: impl FnMut(Case)) -> Result<Self> {
+        let (start, summary) = read(lines, each)?;
+        Ok(Self {
+            start,
+            cases: Vec::new(),
+            summary: summary.context("the last line is no summary")?,
+        })
     }
 
     /// Records that were lost on the way to the tool, whatever the cause.
@@ -83,6 +84,28 @@ impl Session {
         }
         Ok(found)
     }
+}
+
+/// Reads lines in their order: the start, cases, at most one summary.
+fn read(lines: impl BufRead, mut each: impl FnMut(Case)) -> Result<(Value, Option<Value>)> {
+    let mut start = None;
+    let mut summary = None;
+    for (number, line) in lines.lines().enumerate() {
+        let line = line?;
+        let number = number + 1;
+        let value: Value = serde_json::from_str(&line)
+            .with_context(|| format!("line {number} is not JSON: {line}"))?;
+        if summary.is_some() {
+            bail!("line {number} comes after the summary");
+        }
+        match value.get("type").and_then(Value::as_str) {
+            Some("start") if start.is_none() => start = Some(value),
+            Some("case") if start.is_some() => each(Case(value)),
+            Some("summary") if start.is_some() => summary = Some(value),
+            other => bail!("line {number}: unexpected type {other:?}"),
+        }
+    }
+    Ok((start.context("there is no start line")?, summary))
 }
 
 /// One reported exchange.
