@@ -117,7 +117,8 @@ impl Tracer {
         });
         waited.map_err(|why| {
             drop(self.process.child.kill());
-            why.context(self.errors.take().map_or_else(String::new, join_text))
+            let errors = self.errors.take().map_or_else(String::new, join_text);
+            why.context(format!("standard error was: {errors:?}"))
         })
     }
 
