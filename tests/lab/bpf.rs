@@ -113,3 +113,51 @@ fn exists(kind: Kind, id: u32) -> Result<bool> {
         e => Err(e).context("asking the kernel for an eBPF object: this needs root"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    use super::{Kind, exists};
+
+    #[test]
+    fn an_object_exists_as_long_as_somebody_holds_it() {
+        let map = make_map();
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).unwrap();
+        let id = text
+            .lines()
+            .find_map(|l| l.strip_prefix("map_id:"))
+            .unwrap();
+        let id = id.trim().parse().unwrap();
+        assert!(exists(Kind::Map, id).unwrap());
+        drop(map);
+        // The kernel frees it in its own time.
+        crate::Deadline::usual()
+            .wait_for("the map is gone", || {
+                Ok((!exists(Kind::Map, id)?).then_some(()))
+            })
+            .unwrap();
+    }
+
+    fn make_map() -> File {
+        // BPF_MAP_CREATE: array, key 4 bytes, value 4 bytes, one entry.
+        let attributes: [u32; 8] = [2, 4, 4, 1, 0, 0, 0, 0];
+        // SAFETY: the kernel reads at most the given number of bytes of `attributes`.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                0,
+                attributes.as_ptr(),
+                size_of_val(&attributes),
+            )
+        };
+        assert!(
+            fd >= 0,
+            "{}: this needs root",
+            std::io::Error::last_os_error()
+        );
+        // SAFETY: the descriptor was just made and belongs to nobody else.
+        unsafe { File::from_raw_fd(i32::try_from(fd).unwrap()) }
+    }
+}

@@ -1,6 +1,7 @@
 //! What the tool reported: its JSON lines, read in this one place.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -35,37 +36,36 @@ impl Session {
     /// # Errors
     /// Where a line is no JSON object or the first is not the start.
     pub fn parse_unfinished(lines: &str) -> Result<(Value, Vec<Case>, Option<Value>)> {
-        let mut start = None;
         let mut cases = Vec::new();
-        let mut summary = None;
-        for (number, line) in lines.lines().enumerate() {
-            let value: Value = serde_json::from_str(line)
-                .with_context(|| format!("line {} is not JSON: {line}", number + 1))?;
-            if summary.is_some() {
-                bail!("line {} comes after the summary", number + 1);
-            }
-            match value.get("type").and_then(Value::as_str) {
-                Some("start") if start.is_none() => start = Some(value),
-                Some("case") if start.is_some() => cases.push(Case(value)),
-                Some("summary") if start.is_some() => summary = Some(value),
-                other => bail!("line {}: unexpected type {other:?}", number + 1),
-            }
-        }
-        Ok((start.context("there is no start line")?, cases, summary))
+        let (start, summary) = read(lines.as_bytes(), |case| cases.push(case))?;
+        Ok((start, cases, summary))
+    }
+
+    /// Reads a session whose cases are too many to keep: each is handed over as it comes, and the
+    /// session that is returned has none.
+    ///
+    /// # Errors
+    /// As [`Session::parse`].
+    pub fn stream(lines: impl BufRead, each: impl FnMut(Case)) -> Result<Self> {
+        let (start, summary) = read(lines, each)?;
+        Ok(Self {
+            start,
+            cases: Vec::new(),
+            summary: summary.context("the last line is no summary")?,
+        })
     }
 
     /// Records that were lost on the way to the tool, whatever the cause.
     pub fn lost(&self) -> u64 {
-        let lost = self
+        let places = self
             .summary
-            .pointer("/health/lost")
-            .or(self.summary.get("lost"));
-        match lost {
-            Some(Value::Array(places)) => places.iter().map(count_in).sum(),
-            Some(Value::Object(places)) => places.values().filter_map(Value::as_u64).sum(),
-            Some(value) => value.as_u64().unwrap_or_default(),
-            None => 0,
-        }
+            .pointer("/not_seen/lost")
+            .and_then(Value::as_array);
+        places
+            .into_iter()
+            .flatten()
+            .filter_map(|place| place.get("records")?.as_u64())
+            .sum()
     }
 
     /// The cases by the id that their request carried.
@@ -86,11 +86,26 @@ impl Session {
     }
 }
 
-fn count_in(place: &Value) -> u64 {
-    place
-        .get("count")
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
+/// Reads lines in their order: the start, cases, at most one summary.
+fn read(lines: impl BufRead, mut each: impl FnMut(Case)) -> Result<(Value, Option<Value>)> {
+    let mut start = None;
+    let mut summary = None;
+    for (number, line) in lines.lines().enumerate() {
+        let line = line?;
+        let number = number + 1;
+        let value: Value = serde_json::from_str(&line)
+            .with_context(|| format!("line {number} is not JSON: {line}"))?;
+        if summary.is_some() {
+            bail!("line {number} comes after the summary");
+        }
+        match value.get("type").and_then(Value::as_str) {
+            Some("start") if start.is_none() => start = Some(value),
+            Some("case") if start.is_some() => each(Case(value)),
+            Some("summary") if start.is_some() => summary = Some(value),
+            other => bail!("line {number}: unexpected type {other:?}"),
+        }
+    }
+    Ok((start.context("there is no start line")?, summary))
 }
 
 /// One reported exchange.
@@ -100,17 +115,27 @@ pub struct Case(pub Value);
 impl Case {
     /// The request's method.
     pub fn method(&self) -> Option<&str> {
-        self.text("/request/method")
+        wire_text(self.0.pointer("/request/method")?)
     }
 
     /// The request's target, as written.
     pub fn target(&self) -> Option<&str> {
-        self.text("/request/target")
+        wire_text(self.0.pointer("/request/target")?)
     }
 
     /// The final answer's status.
     pub fn status(&self) -> Option<u64> {
         self.0.pointer("/response/status").and_then(Value::as_u64)
+    }
+
+    /// The statuses of the answers before the final one (1xx).
+    pub fn interim_statuses(&self) -> Vec<u64> {
+        let interim = self.0.get("interim").and_then(Value::as_array);
+        interim
+            .into_iter()
+            .flatten()
+            .filter_map(|answer| answer.get("status")?.as_u64())
+            .collect()
     }
 
     /// The id that the client gave the request, in `X-Request-Id`.
@@ -146,19 +171,13 @@ impl Case {
             .is_some_and(|all| all.iter().any(|a| a.as_str() == Some(name)))
     }
 
-    fn text(&self, pointer: &str) -> Option<&str> {
-        self.0.pointer(pointer).and_then(Value::as_str)
-    }
-
     fn header(&self, pointer: &str, name: &str) -> Option<&str> {
-        self.0
-            .pointer(pointer)?
-            .as_array()?
-            .iter()
-            .find_map(|field| {
-                let same = field.get("name")?.as_str()?.eq_ignore_ascii_case(name);
-                same.then(|| field.get("value")?.as_str())?
-            })
+        let fields = self.0.pointer(pointer)?.as_array()?;
+        let field = fields.iter().find(|field| {
+            let named = field.get("name").and_then(wire_text);
+            named.is_some_and(|n| n.eq_ignore_ascii_case(name))
+        })?;
+        wire_text(field.get("value")?)
     }
 
     fn owner(&self, pointer: &str) -> Option<Owner<'_>> {
@@ -177,6 +196,11 @@ impl Case {
     }
 }
 
+/// Text from the wire; its bytes in base64 where they are not UTF-8.
+fn wire_text(value: &Value) -> Option<&str> {
+    value.get("text").or_else(|| value.get("base64"))?.as_str()
+}
+
 /// A process at one end, as reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner<'a> {
@@ -186,4 +210,58 @@ pub struct Owner<'a> {
     pub comm: &'a str,
     /// How this is known: `exact`, `relaxed` or `guess`.
     pub quality: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Owner, Session};
+
+    #[test]
+    fn a_session_is_read() {
+        let case = json!({
+            "type": "case",
+            "request": {
+                "method": {"text": "POST"},
+                "target": {"base64": "L/8="},
+                "headers": [{"name": {"text": "X-Request-ID"}, "value": {"text": "r-1"}}],
+            },
+            "interim": [{"status": 100}],
+            "response": {"status": 403, "headers": []},
+            "server": {"process": {"pid": 7, "comm": "nginx", "quality": "exact"}},
+            "client": {"process": null},
+            "anomalies": ["early_response"],
+        });
+        let summary = json!({"type": "summary", "not_seen": {"lost": [
+            {"place": "ring_packet", "records": 2}, {"place": "ring_owner", "records": 3},
+        ]}});
+        let lines = format!("{}\n{case}\n{summary}\n", json!({"type": "start"}));
+        let session = Session::parse(&lines).unwrap();
+        assert_eq!(session.lost(), 5);
+        let case = session.by_request_id().unwrap()["r-1"];
+        assert_eq!(
+            (
+                case.method(),
+                case.target(),
+                case.status(),
+                case.interim_statuses()
+            ),
+            (Some("POST"), Some("L/8="), Some(403), vec![100])
+        );
+        assert!(case.has_anomaly("early_response") && !case.has_anomaly("gap"));
+        let nginx = Owner {
+            pid: 7,
+            comm: "nginx",
+            quality: "exact",
+        };
+        assert_eq!((case.server(), case.client()), (Some(nginx), None));
+    }
+
+    #[test]
+    fn a_session_without_its_end_is_not_whole() {
+        assert!(Session::parse("{\"type\":\"start\"}\n").is_err());
+        assert!(Session::parse_unfinished("{\"type\":\"start\"}\n").is_ok());
+        assert!(Session::parse_unfinished("{\"type\":\"start\"}\n{\"typ").is_err());
+    }
 }

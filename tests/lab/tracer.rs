@@ -117,7 +117,8 @@ impl Tracer {
         });
         waited.map_err(|why| {
             drop(self.process.child.kill());
-            why.context(self.errors.take().map_or_else(String::new, join_text))
+            let errors = self.errors.take().map_or_else(String::new, join_text);
+            why.context(format!("standard error was: {errors:?}"))
         })
     }
 
@@ -131,7 +132,7 @@ impl Tracer {
     /// # Errors
     /// Where it does not end with status 0, or its output is not the JSON lines of a session.
     pub fn stop(self) -> Result<Session> {
-        self.process.signal(libc::SIGINT)?;
+        self.interrupt()?;
         let finished = self.finish()?;
         if finished.code != Some(0) {
             bail!(
@@ -142,6 +143,14 @@ impl Tracer {
         }
         Session::parse(&finished.output)
             .with_context(|| format!("standard error was: {}", finished.errors))
+    }
+
+    /// Interrupts it as Ctrl-C does.
+    ///
+    /// # Errors
+    /// Where it has ended already.
+    pub fn interrupt(&self) -> Result<()> {
+        self.process.signal(libc::SIGINT)
     }
 
     /// Kills it as `kill -9` does.

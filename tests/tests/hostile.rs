@@ -106,7 +106,7 @@ fn survive(directory: &Path, bytes: &[u8], what: &str) -> Result<()> {
     fs::write(&file, bytes)?;
     let mut command = Place::here().command(tracer_binary()?);
     command
-        .args(["read", "--json", "--method", "any", "--status", "any"])
+        .args(["read", "--json", "--method", "any", "--status", "any,none"])
         .arg(&file);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     limit_memory(&mut command);

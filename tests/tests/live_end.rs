@@ -1,6 +1,9 @@
 //! However the tracer ends, nothing stays behind and what it wrote is whole.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -146,6 +149,34 @@ fn what_cannot_be_attached_is_an_error_that_says_so() -> Result<()> {
     ensure!(no_interface.contains("no-such-if"), "{no_interface}");
     let no_cgroup = refused(&["live", "--cgroup", "/sys/fs/cgroup/no/such/group"])?;
     ensure!(no_cgroup.contains("/no/such/group"), "{no_cgroup}");
+    Ok(())
+}
+
+#[test]
+fn without_root_the_missing_capabilities_are_named() -> Result<()> {
+    /// The user `nobody`, who owns nothing.
+    const NOBODY: u32 = 65534;
+    let directory = tempfile::tempdir()?;
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+    // The build may lie where nobody else may look.
+    let binary = directory.path().join("tracer403");
+    std::fs::copy(tracer_binary()?, &binary)?;
+    let mut command = Place::here().command(&binary);
+    command
+        .args(["live", "--duration", "1s"])
+        .uid(NOBODY)
+        .gid(NOBODY);
+    let output = command.current_dir("/").output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(1),
+        "{}: {errors}",
+        output.status
+    );
+    let named = ["CAP_BPF", "CAP_NET_ADMIN"]
+        .iter()
+        .all(|c| errors.to_uppercase().contains(c));
+    ensure!(named, "no word of the capabilities: {errors}");
     Ok(())
 }
 

@@ -102,7 +102,7 @@ fn check(reports: &[ClientReport], session: &Session) -> Result<()> {
     );
     ensure!(
         session.lost() == 0,
-        "records were lost: {}; a larger --ring is needed",
+        "records were lost: {}; a larger --ring-size is needed",
         session.summary
     );
     let cases = session.by_request_id()?;

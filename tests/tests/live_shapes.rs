@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::{
-    BpfObjects, Case, Client, ClientReport, Nginx, Node, Place, Scene, Session, Tracer,
+    BpfObjects, CLIENT_V4, Case, Client, ClientReport, Deadline, Netns, Nginx, Node, Place,
+    SERVER_V4, Scene, Session, Tracer,
 };
 
 const NGINX: u16 = 8080;
@@ -89,6 +90,58 @@ fn connections_that_were_open_before_the_tracer_are_reported() -> Result<()> {
     let session = tracer.stop()?;
     let held = |id: &str| id.ends_with("-0") || id.ends_with("-4");
     check(&session, &reports, |id| !held(id))
+}
+
+#[test]
+fn clients_that_are_gone_at_once_are_named() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _nginx = Nginx::start(&scene, NGINX, 2)?;
+    let tracer = trace(&scene)?;
+    let [to, _] = scene.addresses(NGINX).map(|a| a.to_string());
+    let mut reports = Vec::new();
+    for number in 0..100 {
+        let prefix = format!("--prefix=short{number}");
+        reports.push(Client::run(scene.client_place(), &["--to", &to, &prefix])?);
+    }
+    check(&tracer.stop()?, &reports, |_| true)
+}
+
+#[test]
+fn an_interface_that_appears_later_is_traced() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _nginx = Nginx::start(&scene, NGINX, 2)?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("cases.jsonl");
+    let arguments = [
+        "-p",
+        "8080",
+        "-i",
+        "any",
+        "-o",
+        file.to_str().context("path")?,
+    ];
+    let tracer = Tracer::start(Place::in_netns(scene.server_netns()), arguments)?;
+
+    let elsewhere = Netns::new()?;
+    scene.server_netns().join("late0", &elsewhere, "late1")?;
+    scene
+        .server_netns()
+        .address("late0", &format!("{SERVER_V4}/24"))?;
+    elsewhere.address("late1", &format!("{CLIENT_V4}/24"))?;
+    let to = format!("{SERVER_V4}:{NGINX}");
+    // When the tracer has noticed the interface, only a case can tell.
+    Deadline::usual().wait_for("a case over the new interface", || {
+        Client::run(Place::inside(&elsewhere, scene.cgroup()), &["--to", &to])?;
+        let seen = std::fs::read_to_string(&file)?.contains(&CLIENT_V4.to_string());
+        Ok(seen.then_some(()))
+    })?;
+    let session = tracer.stop()?;
+    ensure!(
+        session.cases.iter().all(|c| c.status() == Some(403)),
+        "{:?}",
+        session.cases
+    );
+    Ok(())
 }
 
 #[test]

@@ -103,15 +103,19 @@ pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<Ou
     })
 }
 
-/// Prints a line and says whether anybody still reads: `| head` is no failure.
+/// Prints a line.
 ///
 /// # Errors
-/// Where standard output cannot be written for another reason.
+/// Where standard output cannot be written; [`main`](crate::main) takes a closed pipe for the
+/// reader's wish to stop.
 pub(crate) fn say(text: &str) -> Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        written => Ok(written?),
-    }
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
+/// Whether the reader of our standard output has gone, as after `| head`.
+pub(crate) fn reader_has_gone(why: &anyhow::Error) -> bool {
+    let cause = why.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Whether this process is root.

@@ -47,6 +47,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // What a shell reports for a program that SIGPIPE ended.
+        Err(why) if exec::reader_has_gone(&why) => ExitCode::from(141),
         Err(why) => {
             eprintln!("error: {why:#}");
             ExitCode::FAILURE

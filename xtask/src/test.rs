@@ -51,7 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     step("offline half alone", &mut offline)?;
     if exec::root().join("fuzz/Cargo.toml").is_file() {
         let mut replay = cargo();
-        replay.args(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
+        // The fuzzing engine is a feature of it; replaying needs none.
+        replay.args(["test", "--locked", "--no-default-features"]);
+        replay.args(["--manifest-path", "fuzz/Cargo.toml"]);
         // Beside the workspace's, whose dependencies are mostly the same.
         replay.env("CARGO_TARGET_DIR", exec::target());
         step("replay of the fuzz corpus", &mut replay)?;
