@@ -8,6 +8,7 @@ mod file;
 pub mod json;
 pub mod redact;
 pub mod text;
+mod words;
 
 use std::fmt;
 use std::io;
