@@ -7,10 +7,12 @@ mod limit;
 mod output;
 mod units;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use filter::FilterArgs;
 pub use limit::LimitArgs;
@@ -54,6 +56,37 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Parses the arguments, the name of the program first.
+    ///
+    /// # Errors
+    /// Where they are no valid command line, or where an output would replace an input or another
+    /// output. The error also carries what `--help` and `--version` print; its `exit` does the
+    /// right thing for each.
+    pub fn from_arguments<I>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item: Into<OsString> + Clone>,
+    {
+        let cli = Self::try_parse_from(arguments)?;
+        let (inputs, output): (&[PathBuf], _) = match &cli.command {
+            Command::Live(live) => (&[], &live.output),
+            Command::Read(read) => (&read.capture.files, &read.output),
+            Command::Schema => return Ok(cli),
+        };
+        let mut taken = inputs.to_vec();
+        for destination in output.destinations() {
+            if let Target::File(path) = destination.target {
+                if taken.contains(&path) {
+                    let message = format!("{} would be overwritten", path.display());
+                    return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+                }
+                taken.push(path);
+            }
+        }
+        Ok(cli)
+    }
 }
 
 /// What to do.

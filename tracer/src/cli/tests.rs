@@ -80,6 +80,8 @@ fn what_makes_no_sense_is_refused() {
         "live -q -v",
         "live --client shop",
         "read a --color sometimes",
+        "read a.pcapng -w a.pcapng",
+        "live -o x -w x",
     ] {
         assert!(try_parse(line).is_err(), "{line}");
     }
@@ -154,5 +156,5 @@ fn parse(line: &str) -> Command {
 
 fn try_parse(line: &str) -> Result<Command, clap::Error> {
     let words = std::iter::once("tracer403").chain(line.split_whitespace());
-    Cli::try_parse_from(words).map(|cli| cli.command)
+    Cli::from_arguments(words).map(|cli| cli.command)
 }

@@ -113,15 +113,19 @@ fn body(out: &mut String, body: &Body, options: &TextOptions, styles: &Styles) -
     }
     let Styles { faint, .. } = styles;
     write!(out, "      {faint}body, {}", count(body.wire_len(), "byte"))?;
-    let (shown, kept_all) = match &body.decoded {
+    let (shown, unkept) = match &body.decoded {
         Some(decoded) => {
             let coding = escape::line(decoded.coding.as_bytes(), LONGEST_NAME);
             let more = if decoded.complete { "" } else { " or more" };
             let len = thousands(decoded.len);
             write!(out, " of {coding}, which are {len}{more} without it")?;
-            (&decoded.bytes, decoded.complete)
+            let unkept = decoded.len.saturating_sub(decoded.bytes.len() as u64);
+            (&decoded.bytes, if decoded.complete { 0 } else { unkept })
         }
-        None => (&body.kept, body.seen <= options.body_kept as u64),
+        None => {
+            let unkept = body.seen.saturating_sub(options.body_kept as u64);
+            (&body.kept, unkept)
+        }
     };
     if shown.is_empty() {
         return if body.seen > 0 {
@@ -132,15 +136,11 @@ fn body(out: &mut String, body: &Body, options: &TextOptions, styles: &Styles) -
     }
     if is_text(shown) {
         writeln!(out, "{faint:#}")?;
-        text(out, shown, options.body_bytes)?;
+        text(out, shown, options.body_bytes, unkept)
     } else {
         writeln!(out, ", binary{faint:#}")?;
-        dump(out, shown, options.body_bytes.min(DUMPED))?;
+        dump(out, shown, options.body_bytes.min(DUMPED), unkept)
     }
-    if !kept_all && shown.len() <= options.body_bytes {
-        writeln!(out, "      … {faint}(the rest was not kept){faint:#}")?;
-    }
-    Ok(())
 }
 
 /// Whether a person can read it: no more than one byte of 16 is a control or no UTF-8.
@@ -152,30 +152,25 @@ fn is_text(bytes: &[u8]) -> bool {
             chunk.invalid().len() + chunk.valid().as_bytes().iter().filter(control).count()
         })
         .sum();
-    // The cut may have broken the last character.
-    odd <= bytes.len() / 16 + 3 && bytes.iter().any(|b| b.is_ascii_graphic() || *b >= 0x80)
-        || odd == 0
+    // The cut may have broken the last character, which is up to 3 bytes.
+    odd == 0 || (odd <= bytes.len() / 16 + 3 && bytes.len() > 16)
 }
 
-fn text(out: &mut String, bytes: &[u8], max: usize) -> fmt::Result {
-    let mut left = max;
-    let mut rest = bytes.trim_ascii_end();
-    while !rest.is_empty() {
-        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-        let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        let is_last = line.len() > left;
-        // Counted over the whole rest, where it does not end with this line.
-        let line = if is_last { rest } else { trim_line_end(line) };
-        if is_last {
-            let first = line.split(|b| *b == b'\n').next().unwrap_or_default();
-            let shown = trim_line_end(first.get(..left).unwrap_or(first));
-            let cut = line.len().saturating_sub(shown.len());
-            let shown = escape::body_line(shown, usize::MAX);
-            return writeln!(out, "        {shown}… (+{} bytes)", thousands(cut as u64));
+/// Shows the first `max` bytes, line by line; `unkept` bytes more were seen and are not in `bytes`.
+fn text(out: &mut String, bytes: &[u8], max: usize, unkept: u64) -> fmt::Result {
+    let shown = bytes.get(..max).unwrap_or(bytes);
+    let cut = unkept.saturating_add((bytes.len() - shown.len()) as u64);
+    let mut lines = shown.split_inclusive(|b| *b == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let broken = cut > 0 && lines.peek().is_none();
+        let line = escape::body_line(trim_line_end(line), usize::MAX);
+        if broken {
+            return writeln!(out, "        {line}… (+{} bytes)", thousands(cut));
         }
-        writeln!(out, "        {}", escape::body_line(line, usize::MAX))?;
-        left = left.saturating_sub(end);
-        rest = after;
+        writeln!(out, "        {line}")?;
+    }
+    if cut > 0 {
+        writeln!(out, "        … (+{} bytes)", thousands(cut))?;
     }
     Ok(())
 }
@@ -185,7 +180,7 @@ fn trim_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn dump(out: &mut String, bytes: &[u8], max: usize) -> fmt::Result {
+fn dump(out: &mut String, bytes: &[u8], max: usize, unkept: u64) -> fmt::Result {
     let shown = bytes.get(..max).unwrap_or(bytes);
     for (i, line) in shown.chunks(DUMPED_PER_LINE).enumerate() {
         write!(out, "        {:04x} ", i * DUMPED_PER_LINE)?;
@@ -202,8 +197,8 @@ fn dump(out: &mut String, bytes: &[u8], max: usize) -> fmt::Result {
         }
         out.push('\n');
     }
-    match bytes.len() - shown.len() {
+    match unkept.saturating_add((bytes.len() - shown.len()) as u64) {
         0 => Ok(()),
-        cut => writeln!(out, "        … (+{} bytes)", thousands(cut as u64)),
+        cut => writeln!(out, "        … (+{} bytes)", thousands(cut)),
     }
 }
