@@ -1,7 +1,7 @@
 //! Text for a person at a terminal: one block a case, and a summary.
 //!
 //! Facts and guesses look different, and what is not known is said. Everything that came from the
-//! wire goes through [`escape`](super::escape).
+//! wire goes through [`escape`].
 
 mod ends;
 mod message;

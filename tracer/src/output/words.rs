@@ -12,6 +12,34 @@ pub(super) fn url(request: &Request) -> Vec<u8> {
     }
 }
 
+/// Every anomaly, for the schema.
+pub(super) const ANOMALIES: &[Anomaly] = &[
+    Anomaly::ConflictingOverlap,
+    Anomaly::StartsInMiddle,
+    Anomaly::JunkBeforeStart,
+    Anomaly::Gap,
+    Anomaly::BareLf,
+    Anomaly::ObsoleteFolding,
+    Anomaly::SpaceBeforeColon,
+    Anomaly::MalformedField,
+    Anomaly::OverlongHead,
+    Anomaly::BothLengths,
+    Anomaly::ConflictingLengths,
+    Anomaly::InvalidLength,
+    Anomaly::OddTransferCoding,
+    Anomaly::InvalidChunk,
+    Anomaly::NoVersion,
+    Anomaly::OddVersion,
+    Anomaly::OddMethod,
+    Anomaly::HostCount,
+    Anomaly::RequestMissing,
+    Anomaly::EarlyResponse,
+    Anomaly::UnsolicitedResponse,
+    Anomaly::UnexpectedBody,
+    Anomaly::MalformedProxyHeader,
+    Anomaly::UndecodableBody,
+];
+
 /// The name of an anomaly for programs, and a sentence for people.
 pub(super) fn anomaly(anomaly: Anomaly) -> (&'static str, &'static str) {
     match anomaly {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::message::{RequestMessage, ResponseMessage};
 use super::{JsonOptions, SCHEMA, writer};
-use crate::model::{Case, ClientAddress, ClientSource, Endpoint, Owner, OwnerQuality};
+use crate::model::{Anomaly, Case, ClientAddress, ClientSource, Endpoint, Owner, OwnerQuality};
 use crate::output::words;
 
 /// An exchange that the filter let pass.
@@ -45,6 +45,7 @@ pub struct CaseLine {
     /// The final answer; `null` where none was seen.
     pub response: Option<ResponseMessage>,
     /// What was odd about the exchange: names such as `early_response`.
+    #[schemars(extend("examples" = anomalies()))]
     pub anomalies: Vec<String>,
 }
 
@@ -135,6 +136,12 @@ pub enum Source {
     CfConnectingIp,
     /// `True-Client-IP`.
     TrueClientIp,
+}
+
+/// A list with every name that there is.
+fn anomalies() -> [Vec<&'static str>; 1] {
+    let name = |a: &Anomaly| words::anomaly(*a).0;
+    [words::ANOMALIES.iter().map(name).collect()]
 }
 
 impl CaseLine {

@@ -10,7 +10,7 @@ pub(super) fn check(root: &Value, value: &Value) -> Result<(), String> {
 fn against(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     for (keyword, rule) in schema.as_object().unwrap() {
         let holds = match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "format" => true,
+            "$schema" | "$defs" | "title" | "description" | "format" | "examples" => true,
             "$ref" => {
                 let path = rule.as_str().unwrap().strip_prefix('#').unwrap();
                 against(root, root.pointer(path).unwrap(), value, at)?;
