@@ -1,1 +1,240 @@
-//! Flags.
+//! The command line: every flag with its help, unit and default.
+//!
+//! Parsing touches nothing on the machine: no file is opened, no name resolved, no clock read.
+
+mod filter;
+mod limit;
+mod output;
+mod units;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use filter::FilterArgs;
+pub use limit::LimitArgs;
+pub use output::{Colour, Destination, OutputArgs, Target};
+
+use crate::ports::Ports;
+
+/// A macro, as `concat!` takes no constants.
+macro_rules! exit_status {
+    () => {
+        "\
+Exit status:
+  0  the run ended as asked, whether there were cases or not
+  1  it could not run, or an output failed
+  2  bad usage, or an input is damaged (what came before the damage was reported)"
+    };
+}
+
+const ABOUT: &str = "\
+Who refused this POST with a 403, and why.
+
+Traces HTTP exchanges that were refused, as they cross this host or out of captures: the request, \
+the answer, and the process and client at each end.";
+
+/// The command line.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "tracer403",
+    version,
+    about = "Who refused this POST with a 403, and why",
+    long_about = ABOUT,
+    after_help = exit_status!(),
+    after_long_help = concat!(exit_status!(), "\n\n\
+Examples:
+  sudo tracer403 live                  every POST answered 403 on this host, until Ctrl-C
+  tracer403 read capture.pcapng        the same, out of a capture
+  tracer403 live --status 4xx --json   every POST answered 4xx, for programs"),
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Parses the arguments, the name of the program first.
+    ///
+    /// # Errors
+    /// Where they are no valid command line, or where an output would replace an input or another
+    /// output. The error also carries what `--help` and `--version` print; its `exit` does the
+    /// right thing for each.
+    pub fn from_arguments<I>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item: Into<OsString> + Clone>,
+    {
+        let cli = Self::try_parse_from(arguments)?;
+        let (inputs, output): (&[PathBuf], _) = match &cli.command {
+            Command::Live(live) => (&[], &live.output),
+            Command::Read(read) => (&read.capture.files, &read.output),
+            Command::Schema => return Ok(cli),
+        };
+        let mut taken = inputs.to_vec();
+        for destination in output.destinations() {
+            if let Target::File(path) = destination.target {
+                if taken.contains(&path) {
+                    let message = format!("{} would be overwritten", path.display());
+                    return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+                }
+                taken.push(path);
+            }
+        }
+        Ok(cli)
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Trace the traffic of this host, through eBPF
+    ///
+    /// Copies the HTTP traffic of the chosen ports, names the process at each end, and reports
+    /// every exchange that the filter lets pass. Ends on Ctrl-C, SIGTERM, --duration or --count.
+    /// Nothing of it stays in the kernel afterwards. Needs root, or the capabilities that the
+    /// error names where they are missing.
+    #[command(after_long_help = concat!(exit_status!(), "\n\n\
+Examples:
+  sudo tracer403 live
+  sudo tracer403 live -p 80,8000-8100 --duration 10m -o cases.json
+  sudo tracer403 live --host '*.shop.example' --path '/api/*' -w refused.pcapng
+  sudo tracer403 live -i any --status 401,403 --client 10.0.0.0/8"))]
+    Live(Box<Live>),
+    /// Read captures: pcap or pcapng, plain or compressed with gzip or zstd
+    ///
+    /// Says the same about a capture as `live` would have said about the traffic; the processes
+    /// only where `live -w` wrote the file. Needs no privileges.
+    #[command(after_long_help = concat!(exit_status!(), "\n\n\
+Examples:
+  tracer403 read capture.pcapng
+  tracer403 read monday.pcap.gz tuesday.pcap.zst --status 4xx,5xx --method any
+  tcpdump -i eth0 -w - tcp port 80 | tracer403 read --json -"))]
+    Read(Box<Read>),
+    /// Print the JSON Schema of the lines that --json and -o write
+    #[command(after_long_help = "Example:\n  tracer403 schema > tracer403.schema.json")]
+    Schema,
+}
+
+/// Arguments of `live`.
+#[derive(Args, Clone, Debug)]
+pub struct Live {
+    /// What to capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+    /// When to stop.
+    #[command(flatten)]
+    pub stop: StopArgs,
+    /// What to report.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Where to report it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// How much to keep.
+    #[command(flatten)]
+    pub limit: LimitArgs,
+}
+
+/// What `live` captures.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Capture")]
+pub struct CaptureArgs {
+    /// TCP ports of the servers, such as 80,8000-8100 [default: where HTTP is usual]
+    ///
+    /// Packets of other ports are left alone in the kernel. The ports are named at start.
+    #[arg(short, long, value_name = "PORTS", default_value_t = Ports::default(), hide_default_value = true)]
+    pub ports: Ports,
+
+    /// Attach to this interface instead of a cgroup; may be repeated; `any` for all
+    ///
+    /// Sees forwarded traffic too, which no socket of this host sends or receives. Without it the
+    /// capture attaches to a cgroup.
+    #[arg(
+        short,
+        long = "interface",
+        value_name = "IFACE",
+        conflicts_with = "cgroup"
+    )]
+    pub interfaces: Vec<String>,
+
+    /// Attach to this cgroup (v2): sees the sockets of its processes [default: the root cgroup]
+    ///
+    /// The root cgroup has every socket of the host in it, of every network namespace, also those
+    /// that talk over loopback inside a pod. Sockets are of the cgroup in which they were opened.
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+
+    /// Memory between kernel and tool: a power of two from 64KiB to 1GiB
+    ///
+    /// Where it is too small for a burst, packets are lost; the summary counts them.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::ring_size)]
+    pub ring_size: u32,
+
+    /// Bytes to copy of each packet [default: all of them]
+    ///
+    /// Less copying, at the price of gaps in long messages: what is left out is marked as skipped.
+    /// Packets can be larger than the MTU of the network (up to 64KiB), as the kernel joins them.
+    #[arg(long, value_name = "SIZE", value_parser = units::snap_length)]
+    pub snaplen: Option<u32>,
+
+    /// Create this file once every probe is attached
+    ///
+    /// For scripts that start the traffic themselves.
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// When `live` stops by itself.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Capture")]
+pub struct StopArgs {
+    /// Stop after this time, such as 30s, 5m or 1h30m [default: on Ctrl-C]
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub duration: Option<Duration>,
+
+    /// Stop after this many cases [default: never]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+/// Arguments of `read`.
+#[derive(Args, Clone, Debug)]
+pub struct Read {
+    /// What to read.
+    #[command(flatten)]
+    pub capture: FileArgs,
+    /// What to report.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Where to report it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// How much to keep.
+    #[command(flatten)]
+    pub limit: LimitArgs,
+}
+
+/// What `read` reads.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Capture")]
+pub struct FileArgs {
+    /// Captures, read one after another as one session; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// TCP ports of the servers, such as 80,8000-8100 [default: any]
+    #[arg(short, long, value_name = "PORTS")]
+    pub ports: Option<Ports>,
+
+    /// Stop after this many cases [default: never]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests;

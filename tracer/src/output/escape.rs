@@ -17,7 +17,7 @@ pub fn line(bytes: &[u8], max: usize) -> Escaped<'_> {
     }
 }
 
-/// As [`line`], with a tab shown as four spaces: for a line of a body.
+/// As [`line()`], with a tab shown as four spaces: for a line of a body.
 pub fn body_line(bytes: &[u8], max: usize) -> Escaped<'_> {
     Escaped {
         bytes,
@@ -51,7 +51,7 @@ pub const fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}') // tags, more variation selectors
 }
 
-/// Bytes on their way to a terminal; see [`line`].
+/// Bytes on their way to a terminal; see [`line()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a> {
     bytes: &'a [u8],

@@ -97,6 +97,36 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_does_not_fit_leaves_whole_lines() {
+        const CHILD: &str = "TRACER403_TEST_FULL_FILE";
+        let line = [&[b'x'; 99][..], b"\n"].concat();
+        if let Some(path) = std::env::var_os(CHILD) {
+            let mut file = WholeFile::create(Path::new(&path)).unwrap();
+            let failed = (0..1_000_000).any(|_| file.write_all(&line).is_err());
+            assert!(failed, "there is no bound on the size of files");
+            return;
+        }
+        // A size limit stands in for a full disk. It holds for a whole process: one of its own.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cases.json");
+        let status = std::process::Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "output::file::tests::a_write_that_does_not_fit_leaves_whole_lines",
+            ])
+            .env(CHILD, &path)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let written = fs::read(&path).unwrap();
+        assert!(written.len() > 1000);
+        assert!(written.chunks(line.len()).all(|chunk| chunk == line));
+    }
+
+    #[test]
     fn a_full_device_is_an_error() {
         let mut full = WholeFile::create(Path::new("/dev/full")).unwrap();
         let error = full.write_all(b"x").unwrap_err();

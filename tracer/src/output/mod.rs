@@ -9,6 +9,7 @@ pub mod json;
 pub mod pcapng;
 pub mod redact;
 pub mod text;
+mod words;
 
 use std::fmt;
 use std::io;

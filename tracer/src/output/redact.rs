@@ -8,8 +8,8 @@
 //!
 //! What counts as a secret: the credentials of `Authorization` and its kin, every cookie, every
 //! header, query parameter, form field, multipart field, JSON member or XML element with a telling
-//! name ([`names`]), the user part of a URL, and what looks like a token wherever it is
-//! ([`scan`]). A secret that was found once is then replaced wherever else it is repeated.
+//! name (`names`), the user part of a URL, and what looks like a token wherever it is
+//! (`scan`). A secret that was found once is then replaced wherever else it is repeated.
 //!
 //! Bodies whose content coding could not be undone are left out, as nobody can tell what is in
 //! them. Packets are not touched: a pcapng file holds the traffic as it was.

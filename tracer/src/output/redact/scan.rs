@@ -19,12 +19,16 @@ const LONGEST_TAG: usize = 2048;
 
 /// Text without its secrets.
 pub(super) fn text(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
-    Scan::new(bytes, masks, true).run()
+    Scan::new(bytes, masks).run()
 }
 
 /// The challenge of a 401 or 407: as text, but `Bearer realm=…` is no credential.
 pub(super) fn challenge(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
-    Scan::new(bytes, masks, false).run()
+    Scan {
+        credentials: false,
+        ..Scan::new(bytes, masks)
+    }
+    .run()
 }
 
 /// A URL, or a target, without its secrets: as text, and query and fragment pair by pair.
@@ -42,17 +46,18 @@ struct Scan<'a> {
     at: usize,
     out: Vec<u8>,
     masks: &'a mut Masks,
+    /// Whether `Bearer x` is one.
     credentials: bool,
 }
 
 impl<'a> Scan<'a> {
-    fn new(bytes: &'a [u8], masks: &'a mut Masks, credentials: bool) -> Self {
+    fn new(bytes: &'a [u8], masks: &'a mut Masks) -> Self {
         Self {
             bytes,
             at: 0,
             out: Vec::with_capacity(bytes.len()),
             masks,
-            credentials,
+            credentials: true,
         }
     }
 
@@ -61,7 +66,7 @@ impl<'a> Scan<'a> {
         while let Some(&byte) = self.bytes.get(i) {
             let secret = match byte {
                 b'"' | b'\'' => self.quoted_member(i),
-                b'=' => self.pair(i),
+                b'=' => self.pair(i).or_else(|| self.assignment(i)),
                 b':' => self.user_info(i).or_else(|| self.bare_member(i)),
                 b'<' => self.element(i),
                 b'e' => self.json_web_token(i),
@@ -101,25 +106,34 @@ impl<'a> Scan<'a> {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// `"name": value`. The quotes may be single ones, or escaped any number of times.
+    /// `"name": value`, `'name' => value`. The quotes may be single ones, or escaped any number of times.
     fn quoted_member(&self, quote: usize) -> Option<Secret> {
         let delimiter = Delimiter::at(self.bytes, quote)?;
         let end = delimiter.end(self.bytes, quote + 1, LONGEST_NAME)?;
         let name = self.slice(quote + 1, end.saturating_sub(delimiter.backslashes));
-        let colon = self.skip_space(end + 1);
-        if self.bytes.get(colon) != Some(&b':')
-            || !names::is_secret(&unescaped(name), Place::Member)
-        {
+        // Between the end of one string and the start of another is no name, but a value may be.
+        if name.iter().any(|b| b"\"',;{}".contains(b)) {
             return None;
         }
-        self.member_value(self.skip_space(colon + 1))
+        let colon = self.skip_space(end + 1);
+        let value = match self.bytes.get(colon..)? {
+            [b':', ..] => colon + 1,
+            // PHP, Ruby
+            [b'=', b'>', ..] => colon + 2,
+            _ => return None,
+        };
+        if !names::is_secret(&unescaped(name), Place::Member) {
+            return None;
+        }
+        self.member_value(self.skip_space(value))
     }
 
-    /// `name: "value"`, as in a script. A value without quotes is prose: `Invalid token: expired`.
+    /// `name: "value"`, as in a script, or in a query in JSON (`name: \"value\"`). A value without quotes is prose: `Invalid token: expired`.
     fn bare_member(&self, colon: usize) -> Option<Secret> {
         let name = self.name_before(colon);
         let value = self.skip_space(colon + 1);
-        let quoted = matches!(self.bytes.get(value), Some(b'"' | b'\''));
+        let quote = self.find(value, |b| b != b'\\');
+        let quoted = matches!(self.bytes.get(quote), Some(b'"' | b'\''));
         if !quoted || !names::is_secret(name, Place::Member) {
             return None;
         }
@@ -206,6 +220,24 @@ impl<'a> Scan<'a> {
             b"&;\"'<>#\\".contains(&b) || b.is_ascii_whitespace()
         });
         (end > start).then(|| Secret::new(start, end, Coding::Percent))
+    }
+
+    /// `name = "value"`, as in a script or a configuration.
+    fn assignment(&self, equals: usize) -> Option<Secret> {
+        let spaces = self.slice(self.at, equals);
+        let spaces = spaces
+            .iter()
+            .rev()
+            .take(8)
+            .take_while(|b| **b == b' ')
+            .count();
+        let name = self.name_before(equals - spaces);
+        let value = self.skip_space(equals + 1);
+        let quoted = matches!(self.bytes.get(value), Some(b'"' | b'\''));
+        if !quoted || !names::is_secret(name, Place::Member) {
+            return None;
+        }
+        self.member_value(value)
     }
 
     /// `://user:password@`.

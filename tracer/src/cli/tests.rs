@@ -1,0 +1,160 @@
+use clap::CommandFactory;
+
+use super::*;
+use crate::limits::Limits;
+use crate::output::Format;
+use crate::output::redact::Secrets;
+use crate::select::Selection;
+
+#[test]
+fn the_definition_holds() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn nothing_but_live_is_the_default_of_everything() {
+    let Command::Live(live) = parse("live") else {
+        panic!()
+    };
+    assert_eq!(live.capture.ports, Ports::default());
+    assert_eq!(live.capture.ring_size, 64 << 20);
+    assert!(live.capture.interfaces.is_empty() && live.capture.cgroup.is_none());
+    assert_eq!(live.filter.selection(), Selection::default());
+    assert_eq!(live.limit.limits(None), Limits::default());
+    assert_eq!(live.output.secrets(), Secrets::Redacted);
+    assert!(!live.output.needs_packets());
+    let destinations = live.output.destinations();
+    assert_eq!(destinations.len(), 1);
+    assert_eq!(destinations[0].format, Format::Text);
+}
+
+#[test]
+fn flags_arrive() {
+    let Command::Read(read) = parse(
+        "read a.pcap - -p 80,8000-8010 --count 5 --method any --status 401,403 --status 5xx \
+         --host *.example --path /api/* --client 10.0.0.0/8 --process nginx --json -o c.json \
+         -w c.pcapng --show-secrets --body-bytes 1M --limit-connections 10 --limit-memory 1GiB -vv",
+    ) else {
+        panic!()
+    };
+    assert_eq!(
+        read.capture.files,
+        [PathBuf::from("a.pcap"), PathBuf::from("-")]
+    );
+    assert_eq!(read.capture.ports.unwrap().to_string(), "80,8000-8010");
+    assert_eq!(read.capture.count, Some(5));
+    assert_eq!(
+        read.filter.selection().to_string(),
+        "any method answered 401 or 403 or 500-599, host *.example, path /api/*, \
+         client 10.0.0.0/8, process nginx"
+    );
+    let file = |path: &str| Target::File(path.into());
+    let wanted = [
+        (Format::Json, Target::Stdout),
+        (Format::Json, file("c.json")),
+        (Format::Pcapng, file("c.pcapng")),
+    ];
+    let wanted = wanted.map(|(format, target)| Destination { format, target });
+    assert_eq!(read.output.destinations(), wanted);
+    assert!(read.output.needs_packets());
+    assert_eq!(read.output.secrets(), Secrets::Shown);
+    assert_eq!(read.output.verbosity(), 2);
+    let limits = read.limit.limits(read.output.body_bytes());
+    assert_eq!((limits.connections, limits.memory), (10, 1 << 30));
+    assert_eq!((limits.body_kept, limits.body_decoded), (1 << 20, 1 << 20));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for line in [
+        "",
+        "read",
+        "live -i eth0 --cgroup /x",
+        "live -p 0",
+        "live --count 0",
+        "live --duration 5",
+        "live --ring-size 100M",
+        "live --snaplen 10",
+        "live --status 40",
+        "live -q --json",
+        "live -q -v",
+        "live --client shop",
+        "read a --color sometimes",
+        "read a.pcapng -w a.pcapng",
+        "live -o x -w x",
+    ] {
+        assert!(try_parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn every_flag_has_help_and_every_command_an_example() {
+    for command in Cli::command().get_subcommands() {
+        let example = command.get_after_long_help().unwrap().to_string();
+        assert!(example.contains("Example"), "{}", command.get_name());
+        for arg in command.get_arguments() {
+            assert!(
+                arg.get_help().is_some(),
+                "{} {}",
+                command.get_name(),
+                arg.get_id()
+            );
+            let heading = arg.get_help_heading().unwrap_or("none");
+            let known = ["Capture", "Filter", "Output", "Limits"];
+            assert!(
+                known.iter().any(|k| heading.starts_with(k)),
+                "{} {heading}",
+                arg.get_id()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_defaults_in_the_help_are_the_defaults() {
+    let limits = Limits::default();
+    let help = Cli::command()
+        .find_subcommand_mut("live")
+        .unwrap()
+        .render_long_help()
+        .to_string();
+    for (default, flag) in [
+        (limits.connections.to_string(), "connections"),
+        (format!("{}MiB", limits.memory >> 20), "memory"),
+        (format!("{}KiB", limits.body_kept >> 10), "body"),
+        (
+            format!("{}MiB", limits.packets_per_connection >> 20),
+            "packets",
+        ),
+        (format!("{}m", limits.idle.as_secs() / 60), "idle"),
+    ] {
+        let at = help.find(&format!("--limit-{flag}")).unwrap();
+        let text: String = help[at..].chars().take(200).collect();
+        assert!(
+            text.contains(&format!("[default: {default}]")),
+            "{flag}: {text}"
+        );
+    }
+}
+
+#[test]
+fn help() {
+    let mut command = Cli::command().term_width(100);
+    insta::assert_snapshot!("help", command.render_long_help());
+    for name in ["live", "read", "schema"] {
+        let command = command.find_subcommand_mut(name).unwrap();
+        insta::assert_snapshot!(
+            format!("help_{name}"),
+            command.clone().term_width(100).render_long_help()
+        );
+    }
+}
+
+fn parse(line: &str) -> Command {
+    try_parse(line).unwrap()
+}
+
+fn try_parse(line: &str) -> Result<Command, clap::Error> {
+    let words = std::iter::once("tracer403").chain(line.split_whitespace());
+    Cli::from_arguments(words).map(|cli| cli.command)
+}

@@ -1,0 +1,241 @@
+//! A line of type `case`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::message::{RequestMessage, ResponseMessage};
+use super::{JsonOptions, SCHEMA, writer};
+use crate::model::{Anomaly, Case, ClientAddress, ClientSource, Endpoint, Owner, OwnerQuality};
+use crate::output::words;
+
+/// An exchange that the filter let pass.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct CaseLine {
+    /// Version of this format.
+    pub schema: u32,
+    /// Its number in this session, from 1.
+    pub case: u64,
+    /// Number of the connection in this session.
+    pub connection: u64,
+    /// Place of the exchange on its connection, from 0.
+    pub index: u64,
+    /// When its first byte was seen.
+    pub started_at: String,
+    /// From the first byte of the request to the first byte of the final answer; `null` where one
+    /// of them was not seen.
+    pub time_to_first_byte_ns: Option<u64>,
+    /// Whether the final answer began before the last byte of the request; `null` where that
+    /// cannot be told.
+    pub answered_early: Option<bool>,
+    /// Whether both messages are there from the first byte to the last.
+    pub complete: bool,
+    /// Records that were lost anywhere in the session while the exchange was under way: where this
+    /// is not 0, "was not seen" does not mean "was not there".
+    pub lost_meanwhile: u64,
+    /// The end that asked.
+    pub client: Side,
+    /// The end that answered.
+    pub server: Side,
+    /// Every address that somebody gave for the client, the peer of the socket first.
+    pub client_addresses: Vec<ClientRow>,
+    /// The request; `null` where it was not seen.
+    pub request: Option<RequestMessage>,
+    /// Answers before the final one (1xx).
+    pub interim: Vec<ResponseMessage>,
+    /// The final answer; `null` where none was seen.
+    pub response: Option<ResponseMessage>,
+    /// What was odd about the exchange: names such as `early_response`.
+    #[schemars(extend("examples" = anomalies()))]
+    pub anomalies: Vec<String>,
+}
+
+/// One end of a connection.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Endpoint")]
+pub struct Side {
+    /// Its IP address.
+    pub address: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// The kernel's cookie of its socket; `null` where no probe on this host saw it.
+    pub socket_cookie: Option<u64>,
+    /// The process behind it; `null` where it is on another host, or was not seen.
+    pub process: Option<Process>,
+}
+
+/// A process at one end.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Process {
+    /// Process id, in the host's pid namespace.
+    pub pid: u32,
+    /// Thread id; the process id where the thread is not known.
+    pub tid: u32,
+    /// User id, in the host's user namespace.
+    pub uid: u32,
+    /// When it started.
+    pub started_at: Option<String>,
+    /// Its name, at most 15 bytes.
+    pub comm: String,
+    /// Its executable.
+    pub exe: Option<String>,
+    /// Its cgroup, below the mount.
+    pub cgroup: Option<String>,
+    /// Its container.
+    pub container: Option<ContainerId>,
+    /// How this is known.
+    pub quality: Quality,
+}
+
+/// A container.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct ContainerId {
+    /// What runs it: `docker`, `containerd`, `cri-o` or `podman`.
+    pub runtime: String,
+    /// Its id, in full.
+    pub id: String,
+}
+
+/// How the process behind a socket is known.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// The kernel named it while it was sending or receiving on that very socket.
+    Exact,
+    /// Read from the kernel's tables some time before or after.
+    Relaxed,
+    /// Several processes hold the socket, or only the listening socket is known.
+    Guess,
+}
+
+/// An address that somebody gave for the client.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct ClientRow {
+    /// Who.
+    pub source: Source,
+    /// What, as written.
+    pub text: String,
+    /// The IP address in it; `null` where there is none.
+    pub address: Option<String>,
+}
+
+/// Where an address of the client was read.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The peer of the socket.
+    SocketPeer,
+    /// The PROXY protocol.
+    ProxyProtocol,
+    /// `X-Forwarded-For`, from left to right.
+    XForwardedFor,
+    /// `X-Real-IP`.
+    XRealIp,
+    /// `Forwarded: for=` (RFC 7239), from left to right.
+    Forwarded,
+    /// `CF-Connecting-IP`.
+    CfConnectingIp,
+    /// `True-Client-IP`.
+    TrueClientIp,
+}
+
+/// A list with every name that there is.
+fn anomalies() -> [Vec<&'static str>; 1] {
+    let name = |a: &Anomaly| words::anomaly(*a).0;
+    [words::ANOMALIES.iter().map(name).collect()]
+}
+
+impl CaseLine {
+    pub(super) fn new(case: &Case, options: &JsonOptions) -> Self {
+        let exchange = &case.exchange;
+        Self {
+            schema: SCHEMA,
+            case: case.number,
+            connection: exchange.conn.0,
+            index: exchange.index,
+            started_at: writer::time(exchange.started_at()),
+            time_to_first_byte_ns: exchange
+                .time_to_first_byte()
+                .map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
+            answered_early: exchange.answered_early(),
+            complete: exchange.is_complete(),
+            lost_meanwhile: case.lost_meanwhile,
+            client: Side::from(&exchange.client),
+            server: Side::from(&exchange.server),
+            client_addresses: exchange
+                .client_addresses
+                .iter()
+                .map(ClientRow::from)
+                .collect(),
+            request: exchange
+                .request
+                .as_ref()
+                .map(|r| RequestMessage::new(r, options)),
+            interim: exchange
+                .interim
+                .iter()
+                .map(|r| ResponseMessage::new(r, options))
+                .collect(),
+            response: exchange
+                .response
+                .as_ref()
+                .map(|r| ResponseMessage::new(r, options)),
+            anomalies: exchange
+                .anomalies
+                .iter()
+                .map(|a| words::anomaly(*a).0.to_owned())
+                .collect(),
+        }
+    }
+}
+
+impl From<&Endpoint> for Side {
+    fn from(end: &Endpoint) -> Self {
+        Self {
+            address: end.addr.ip().to_string(),
+            port: end.addr.port(),
+            socket_cookie: (end.cookie != 0).then_some(end.cookie),
+            process: end.owner.as_ref().map(Process::from),
+        }
+    }
+}
+
+impl From<&Owner> for Process {
+    fn from(owner: &Owner) -> Self {
+        Self {
+            pid: owner.pid,
+            tid: owner.tid,
+            uid: owner.uid,
+            started_at: owner.started_at.map(writer::time),
+            comm: owner.comm.to_string(),
+            exe: owner.exe.as_deref().map(str::to_owned),
+            cgroup: owner.cgroup.as_deref().map(str::to_owned),
+            container: owner.container.as_deref().map(|c| ContainerId {
+                runtime: c.runtime.to_owned(),
+                id: c.id.clone(),
+            }),
+            quality: match owner.quality {
+                OwnerQuality::Exact => Quality::Exact,
+                OwnerQuality::Relaxed => Quality::Relaxed,
+                OwnerQuality::Guess => Quality::Guess,
+            },
+        }
+    }
+}
+
+impl From<&ClientAddress> for ClientRow {
+    fn from(row: &ClientAddress) -> Self {
+        Self {
+            source: match row.source {
+                ClientSource::SocketPeer => Source::SocketPeer,
+                ClientSource::ProxyProtocol => Source::ProxyProtocol,
+                ClientSource::XForwardedFor => Source::XForwardedFor,
+                ClientSource::XRealIp => Source::XRealIp,
+                ClientSource::Forwarded => Source::Forwarded,
+                ClientSource::CfConnectingIp => Source::CfConnectingIp,
+                ClientSource::TrueClientIp => Source::TrueClientIp,
+            },
+            text: row.text.clone(),
+            address: row.addr.map(|addr| addr.to_string()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Colours, for what a person looks for first. Without them every style is empty.
+
+use anstyle::{AnsiColor, Style};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Styles {
+    /// What the block is about.
+    pub(super) strong: Style,
+    /// Refusals and losses.
+    pub(super) bad: Style,
+    /// Guesses and oddities.
+    pub(super) warn: Style,
+    /// What frames the rest.
+    pub(super) faint: Style,
+}
+
+impl Styles {
+    pub(super) const fn coloured() -> Self {
+        Self {
+            strong: Style::new().bold(),
+            bad: AnsiColor::Red.on_default().bold(),
+            warn: AnsiColor::Yellow.on_default(),
+            faint: AnsiColor::Cyan.on_default(),
+        }
+    }
+}
