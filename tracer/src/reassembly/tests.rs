@@ -386,3 +386,17 @@ fn patience_is_a_limit() {
     let trace = run_with(limits, &format!("{OPEN} >3:d <0@4 +11")).trace;
     assert_eq!(trace, ">0?3 >3:d");
 }
+
+#[test]
+fn a_flow_is_woken_once_and_in_time() {
+    let mut script = Script::new(Limits::default());
+    script.wakes_after_ms = Some(300);
+    script.feed(&format!("{OPEN} >0:a +200"));
+    assert_eq!(script.take_trace(), ">0:a");
+    // It began to wait with the first chunk.
+    script.feed(">1:b +101 +500");
+    assert_eq!(script.take_trace(), ">1:b woken");
+    // A hole in the same connection does not wake it earlier or later.
+    script.feed(">2:c >4:e <0@5 +260 +50");
+    assert_eq!(script.take_trace(), ">2:c >3?1 >4:e <0:x woken".replace(" <0:x", ""));
+}

@@ -36,7 +36,7 @@ pub(super) fn run_with(limits: Limits, text: &str) -> Outcome {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Probe {
     memory: usize,
     wakes_after_ms: Option<u64>,
@@ -55,6 +55,8 @@ impl Flow for Probe {
 pub(super) struct Script {
     pub(super) reassembler: Reassembler<Probe>,
     pub(super) flow_memory: usize,
+    /// How long after each chunk, in milliseconds, the flow wants to be woken.
+    pub(super) wakes_after_ms: Option<u64>,
     pub(super) conflict: bool,
     pub(super) cookies: (u64, u64),
     trace: Vec<String>,
@@ -70,6 +72,7 @@ impl Script {
         Self {
             reassembler: Reassembler::new(limits),
             flow_memory: 0,
+            wakes_after_ms: None,
             conflict: false,
             cookies: (0, 0),
             trace: Vec::new(),
@@ -170,7 +173,8 @@ impl Script {
     ) {
         let at = Timestamp::from_nanos(self.at_ms * 1_000_000);
         work(&mut self.reassembler, at, &mut |info, flow, event| {
-            flow.0 = self.flow_memory;
+            flow.memory = self.flow_memory;
+            flow.wakes_after_ms = self.wakes_after_ms.filter(|_| matches!(event, Event::Chunk(_)));
             self.conflict |= info.conflict;
             self.cookies = (info.client_cookie, info.server_cookie);
             if info.id.0 != self.spoken_of {
@@ -193,8 +197,10 @@ fn ends(peer: u8) -> [SocketAddr; 2] {
 }
 
 fn show(event: &Event<'_>) -> String {
-    let Event::Chunk(chunk) = event else {
-        return "closed".to_owned();
+    let chunk = match event {
+        Event::Chunk(chunk) => chunk,
+        Event::Woken { .. } => return "woken".to_owned(),
+        Event::Closed { .. } => return "closed".to_owned(),
     };
     let arrow = match chunk.dir {
         Direction::ClientToServer => '>',
