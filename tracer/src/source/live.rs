@@ -30,6 +30,8 @@ use self::clock::KernelClock;
 use self::counters::Counters;
 use self::kernel_log::KernelLog;
 use self::load::Loaded;
+#[cfg(test)]
+pub(super) use self::load::OBJECT;
 pub use self::started::{Attached, Started};
 use self::translate::Translator;
 use super::{Record, Source, SourceError};
