@@ -73,5 +73,10 @@ pub struct KernelOffsets {
 }
 
 pub fn kernel_offsets() -> Option<KernelOffsets> {
-    None
+    Some(KernelOffsets {
+        group_leader: 1328,
+        start_boottime: 1560,
+        comm: 1752,
+        binprm_filename: 96,
+    })
 }
