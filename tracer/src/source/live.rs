@@ -10,6 +10,8 @@ mod counters;
 mod interfaces;
 mod kernel_log;
 mod load;
+#[cfg(test)]
+mod packet_probes;
 mod permission;
 mod qdisc;
 mod started;
