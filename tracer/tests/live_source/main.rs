@@ -13,10 +13,13 @@ mod scene;
 mod seen;
 mod traffic;
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tracer403::model::LossPlace;
 use tracer403::source::live::{Attach, Interfaces, LiveSource, Options};
@@ -144,7 +147,7 @@ fn interfaces_that_appear_later_are_attached_to() {
     // Nobody answers there, so the client sends its SYN again and again.
     let client = thread::spawn(move || {
         let nobody = SocketAddr::from(([10, 77, 0, 2], PORT));
-        TcpStream::connect_timeout(&nobody, std::time::Duration::from_secs(20)).is_ok()
+        TcpStream::connect_timeout(&nobody, Duration::from_secs(20)).is_ok()
     });
     let (mut out, mut back_in) = (false, false);
     while !(out && back_in || client.is_finished()) {
@@ -158,6 +161,26 @@ fn interfaces_that_appear_later_are_attached_to() {
             .unwrap();
     }
     assert!(out && back_in, "out {out}, in {back_in}");
+}
+
+#[test]
+fn tunnels_show_packets_that_begin_with_the_ip_header() {
+    let scene = Scene::new("tun");
+    scene.ip("tuntap add dev t403tun mode tun");
+    scene.ip("addr add 10.78.0.1/24 dev t403tun");
+    scene.ip("link set t403tun up");
+    let tun = Attach::Interfaces(Interfaces::Named(vec!["t403tun".to_owned()]));
+    let seen = capture(tun, || {
+        // Nobody reads the tunnel's far end; the SYN goes in, and that is enough.
+        let nobody = SocketAddr::from(([10, 78, 0, 2], PORT));
+        TcpStream::connect_timeout(&nobody, Duration::from_millis(1)).unwrap_err();
+    });
+    let syn = seen.packets.first().expect("the SYN is seen");
+    assert_eq!(
+        (syn.link_type, syn.data[0] >> 4, syn.ports().1),
+        (101, 4, PORT)
+    );
+    assert_eq!((syn.hook, syn.tcp_flags() & SYN), (Hook::Egress, SYN));
 }
 
 #[test]
@@ -262,6 +285,51 @@ fn nothing_is_left_behind() {
     while programs().iter().any(|id| ours.contains(id)) {
         thread::yield_now();
     }
+}
+
+#[test]
+fn nothing_is_left_behind_by_a_process_that_is_killed() {
+    let scene = Scene::new("killed");
+    let before = programs();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "capture_until_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("T403_CGROUP", &scene.cgroup)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(
+        output
+            .lines()
+            .any(|line| line.unwrap().contains("capturing")),
+        "it starts"
+    );
+    let ours: Vec<u32> = programs()
+        .into_iter()
+        .filter(|id| !before.contains(id))
+        .collect();
+    assert!(ours.len() >= 2, "{ours:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while programs().iter().any(|id| ours.contains(id)) {
+        thread::yield_now();
+    }
+}
+
+/// The process of the test above; not a test.
+#[test]
+#[ignore = "runs until it is killed"]
+fn capture_until_killed() {
+    let cgroup = std::env::var_os("T403_CGROUP").expect("its parent says where");
+    let options = options(Attach::Cgroup(Some(cgroup.into())));
+    let mut source = LiveSource::start(&options, Arc::default()).unwrap();
+    println!("capturing");
+    while source.next(&mut |_| {}).unwrap() {}
 }
 
 #[test]

@@ -129,10 +129,10 @@ impl Attachments {
         missing
     }
 
-    /// Takes every probe away; the second time there is nothing to do.
-    pub(super) fn detach(&mut self, ebpf: &mut Ebpf) {
+    /// Takes every probe away. Whether there were any: the second time there is nothing to do.
+    pub(super) fn detach(&mut self, ebpf: &mut Ebpf) -> bool {
         match std::mem::replace(self, Self::None) {
-            Self::None => return,
+            Self::None => return false,
             Self::Interfaces { attached, .. } => {
                 for interface in attached {
                     interface.detach(ebpf);
@@ -151,6 +151,7 @@ impl Attachments {
                 tracing::debug!("{name} was not loaded: {}", reason(&error));
             }
         }
+        true
     }
 }
 
