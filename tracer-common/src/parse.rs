@@ -6,10 +6,6 @@ use crate::{
 
 /// One entry of the ring buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for the length of one call; boxing would allocate per record"
-)]
 pub enum Record<'a> {
     /// A packet and its bytes.
     Packet(PacketRecord, &'a [u8]),

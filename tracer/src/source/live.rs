@@ -10,6 +10,8 @@ mod counters;
 mod interfaces;
 mod kernel_log;
 mod load;
+#[cfg(test)]
+mod packet_probes;
 mod permission;
 mod qdisc;
 mod started;
@@ -30,6 +32,8 @@ use self::clock::KernelClock;
 use self::counters::Counters;
 use self::kernel_log::KernelLog;
 use self::load::Loaded;
+#[cfg(test)]
+pub(super) use self::load::OBJECT;
 pub use self::started::{Attached, Started};
 use self::translate::Translator;
 use super::{Record, Source, SourceError};
@@ -94,6 +98,9 @@ pub enum Interfaces {
 }
 
 /// A running capture.
+///
+/// It waits in a small runtime of its own, so it is not for use inside another one's tasks. With
+/// [`Attach::Interfaces`], start and read it on a thread of the network namespace that is meant.
 pub struct LiveSource {
     // Order of fields is order of drop: the probes go before the maps they write to.
     attachments: Attachments,
@@ -225,11 +232,11 @@ impl Source for LiveSource {
             sink(record);
         }
         let stopping = self.stop.load(Ordering::Relaxed);
-        if stopping {
-            // Whatever probe was running has ended by the time the wait below is over.
-            self.attachments.detach(&mut self.ebpf);
-        }
-        if self.ring_is_empty {
+        if stopping && self.attachments.detach(&mut self.ebpf) {
+            // A probe that was running writes its record yet; it takes microseconds.
+            self.runtime
+                .block_on(async { tokio::time::sleep(WAIT).await });
+        } else if self.ring_is_empty {
             self.wait();
         }
         // The clock first: what is drained after it may be younger, but never older by more than

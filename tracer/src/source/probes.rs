@@ -87,3 +87,50 @@ const fn tracepoint(name: &'static str, tracepoint: &'static str, costs: &'stati
 pub fn of_kind(kind: Kind) -> Option<&'static Probe> {
     PROBES.iter().find(|probe| probe.kind == kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::live::OBJECT;
+    use super::*;
+
+    #[test]
+    fn the_table_and_the_object_file_list_the_same_probes() {
+        let object = aya_obj::Object::parse(OBJECT).unwrap();
+        let programs: BTreeSet<String> = object.programs.into_keys().collect();
+        let table: BTreeSet<String> = PROBES.iter().map(|probe| probe.name.to_owned()).collect();
+        assert_eq!(programs, table);
+        assert_eq!(table.len(), PROBES.len(), "a name twice");
+    }
+
+    #[test]
+    fn each_probe_is_of_the_kind_that_the_table_says() {
+        use aya_obj::ProgramSection as Section;
+        let object = aya_obj::Object::parse(OBJECT).unwrap();
+        for Probe {
+            name,
+            kind,
+            need,
+            costs,
+        } in PROBES
+        {
+            let section = &object.programs[name].section;
+            let fits = match kind {
+                Kind::CgroupIngress | Kind::CgroupEgress => {
+                    matches!(section, Section::CgroupSkb { .. })
+                }
+                Kind::BtfTracepoint(_) => matches!(section, Section::BtfTracePoint),
+                _ => matches!(section, Section::SchedClassifier),
+            };
+            assert!(fits, "{name} is {section:?}");
+            assert!(costs.len() > 20, "{name}");
+            assert_eq!(
+                need == Need::Optional,
+                matches!(kind, Kind::BtfTracepoint(_)),
+                "{name}"
+            );
+            assert_eq!(of_kind(kind).map(|probe| probe.name), Some(name));
+        }
+    }
+}

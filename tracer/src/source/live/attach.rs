@@ -109,7 +109,11 @@ impl Attachments {
                 return Vec::new();
             }
         };
-        attached.retain(|old| there.contains(&old.interface));
+        let gone = attached.extract_if(.., |old| !there.contains(&old.interface));
+        for interface in gone {
+            tracing::info!("interface {} went away", interface.interface.name);
+            interface.detach(ebpf);
+        }
         let mut missing = Vec::new();
         for interface in there {
             let known = attached.iter().any(|old| old.interface == interface);
@@ -117,7 +121,7 @@ impl Attachments {
                 continue;
             }
             tracing::info!("interface {} appeared", interface.name);
-            match AttachedInterface::attach(ebpf, interface) {
+            match AttachedInterface::attach(ebpf, interface, Method::of_kernel()) {
                 Ok(new) => attached.push(new),
                 Err(why) => missing.push(why),
             }
@@ -125,10 +129,10 @@ impl Attachments {
         missing
     }
 
-    /// Takes every probe away; the second time there is nothing to do.
-    pub(super) fn detach(&mut self, ebpf: &mut Ebpf) {
+    /// Takes every probe away. Whether there were any: the second time there is nothing to do.
+    pub(super) fn detach(&mut self, ebpf: &mut Ebpf) -> bool {
         match std::mem::replace(self, Self::None) {
-            Self::None => return,
+            Self::None => return false,
             Self::Interfaces { attached, .. } => {
                 for interface in attached {
                     interface.detach(ebpf);
@@ -147,6 +151,7 @@ impl Attachments {
                 tracing::debug!("{name} was not loaded: {}", reason(&error));
             }
         }
+        true
     }
 }
 
@@ -208,7 +213,7 @@ fn attach_interfaces(
         .filter(|interface| wanted(&which, interface))
     {
         let to = format!("interface {}", interface.name);
-        match AttachedInterface::attach(ebpf, interface) {
+        match AttachedInterface::attach(ebpf, interface, Method::of_kernel()) {
             Ok(new) => {
                 let probes = new.links.iter().map(|&(probe, _)| probe);
                 started.attached.extend(probes.map(|probe| Attached {
@@ -231,9 +236,27 @@ fn wanted(which: &Interfaces, interface: &Interface) -> bool {
     }
 }
 
+/// How probes are attached to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    /// By link (tcx), since Linux 6.6.
+    Link,
+    /// As filters under a clsact qdisc.
+    Qdisc,
+}
+
+impl Method {
+    fn of_kernel() -> Self {
+        match KernelVersion::current() {
+            Ok(version) if version >= KernelVersion::new(6, 6, 0) => Self::Link,
+            _ => Self::Qdisc,
+        }
+    }
+}
+
 impl AttachedInterface {
-    /// Attaches to both directions, by link where the kernel can (tcx), else under a clsact qdisc.
-    fn attach(ebpf: &mut Ebpf, interface: Interface) -> Result<Self, MissingProbe> {
+    /// Attaches to both directions.
+    fn attach(ebpf: &mut Ebpf, interface: Interface, method: Method) -> Result<Self, MissingProbe> {
         let directions = match interface.link_layer {
             LinkLayer::Ethernet => [Kind::TcIngress, Kind::TcEgress],
             LinkLayer::None => [Kind::TcIngressIp, Kind::TcEgressIp],
@@ -242,22 +265,20 @@ impl AttachedInterface {
                 return Err(missing(Kind::TcIngress, &interface, why));
             }
         };
-        let by_link = KernelVersion::current().is_ok_and(|now| now >= KernelVersion::new(6, 6, 0));
         let mut new = Self {
             interface,
             links: Vec::new(),
             _qdisc: None,
         };
-        if !by_link {
+        if method == Method::Qdisc {
             let made = qdisc::add_clsact(&new.interface)
                 .map_err(|error| missing(Kind::TcIngress, &new.interface, &error.to_string()))?;
             new._qdisc = made;
         }
         for kind in directions {
-            let options = if by_link {
-                TcAttachOptions::TcxOrder(LinkOrder::default())
-            } else {
-                TcAttachOptions::Netlink(NlOptions::default())
+            let options = match method {
+                Method::Link => TcAttachOptions::TcxOrder(LinkOrder::default()),
+                Method::Qdisc => TcAttachOptions::Netlink(NlOptions::default()),
             };
             let direction = match kind {
                 Kind::TcIngress | Kind::TcIngressIp => TcAttachType::Ingress,
@@ -310,4 +331,78 @@ where
     ebpf.program_mut(name)
         .ok_or(ProgramError::NotLoaded)?
         .try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+    use std::process::Command;
+
+    use aya::EbpfLoader;
+    use aya::maps::RingBuf;
+    use tracer_common::{EVENTS, PORT_WORDS, global};
+
+    use super::super::OBJECT;
+    use super::*;
+
+    /// Needs root.
+    #[test]
+    fn both_methods_see_packets_and_leave_nothing() {
+        // SAFETY: takes a number and concerns this thread alone.
+        let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+        assert_eq!(
+            unshared,
+            0,
+            "needs root: {}",
+            std::io::Error::last_os_error()
+        );
+        run("ip link set lo up");
+        for method in [Method::Link, Method::Qdisc] {
+            let mut ebpf = EbpfLoader::new()
+                .override_global(global::PORTS, &[u64::MAX; PORT_WORDS], true)
+                .load(OBJECT)
+                .unwrap();
+            for probe in [name(Kind::TcIngress), name(Kind::TcEgress)] {
+                program::<SchedClassifier>(&mut ebpf, probe)
+                    .unwrap()
+                    .load()
+                    .unwrap();
+            }
+            let lo = interfaces::list()
+                .unwrap()
+                .into_iter()
+                .find(|i| i.name == "lo")
+                .unwrap();
+            let attached = AttachedInterface::attach(&mut ebpf, lo, method).unwrap();
+            let qdisc = run("tc qdisc show dev lo");
+            assert_eq!(qdisc.contains("clsact"), method == Method::Qdisc, "{qdisc}");
+
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            client.write_all(b"x").unwrap();
+            let mut ring = RingBuf::try_from(ebpf.map_mut(EVENTS).unwrap()).unwrap();
+            let mut packets = 0;
+            while ring.next().is_some() {
+                packets += 1;
+            }
+            // Three to open and one with data, each going out and coming in.
+            assert!(packets >= 8, "{method:?}: {packets} packets");
+            attached.detach(&mut ebpf);
+            assert!(
+                !run("tc qdisc show dev lo").contains("clsact"),
+                "{method:?}"
+            );
+        }
+    }
+
+    fn run(command: &str) -> String {
+        let mut words = command.split(' ');
+        let output = Command::new(words.next().unwrap())
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
 }

@@ -16,7 +16,7 @@ use crate::source::SourceError;
 use crate::source::probes::{Kind, Need, PROBES, Probe};
 
 /// The kernel side, as `build.rs` built it.
-pub(super) static OBJECT: &[u8] =
+pub(in crate::source) static OBJECT: &[u8] =
     include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
 /// The kernel side in the kernel. Probes of processes are attached, those of packets are not yet.

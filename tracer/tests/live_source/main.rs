@@ -1,19 +1,33 @@
 //! The live source against real sockets: each test in a network namespace and a cgroup of its own.
 //! They need root (or the capabilities that `LiveSource::start` names).
 #![cfg(feature = "live")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure of the test or of its helpers is a panic"
+)]
 
-use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod scene;
+mod seen;
+mod traffic;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use tracer403::model::{LossPlace, OwnerQuality};
+use tracer403::model::LossPlace;
 use tracer403::source::live::{Attach, Interfaces, LiveSource, Options};
-use tracer403::source::{Frame, Hook, Record, SocketOwner, SocketUse, Source as _};
+use tracer403::source::{Hook, Record, Source as _};
+
+use crate::scene::Scene;
+use crate::seen::{ACK, FIN, SYN, Seen};
+use crate::traffic::{post, request, response};
 
 const PORT: u16 = 18_403;
 
@@ -133,10 +147,10 @@ fn interfaces_that_appear_later_are_attached_to() {
     // Nobody answers there, so the client sends its SYN again and again.
     let client = thread::spawn(move || {
         let nobody = SocketAddr::from(([10, 77, 0, 2], PORT));
-        TcpStream::connect_timeout(&nobody, std::time::Duration::from_secs(20)).is_ok()
+        TcpStream::connect_timeout(&nobody, Duration::from_secs(20)).is_ok()
     });
     let (mut out, mut back_in) = (false, false);
-    while !(out && back_in) && !client.is_finished() {
+    while !(out && back_in || client.is_finished()) {
         source
             .next(&mut |record| {
                 if let Record::Packet(frame) = record {
@@ -147,6 +161,26 @@ fn interfaces_that_appear_later_are_attached_to() {
             .unwrap();
     }
     assert!(out && back_in, "out {out}, in {back_in}");
+}
+
+#[test]
+fn tunnels_show_packets_that_begin_with_the_ip_header() {
+    let scene = Scene::new("tun");
+    scene.ip("tuntap add dev t403tun mode tun");
+    scene.ip("addr add 10.78.0.1/24 dev t403tun");
+    scene.ip("link set t403tun up");
+    let tun = Attach::Interfaces(Interfaces::Named(vec!["t403tun".to_owned()]));
+    let seen = capture(tun, || {
+        // Nobody reads the tunnel's far end; the SYN goes in, and that is enough.
+        let nobody = SocketAddr::from(([10, 78, 0, 2], PORT));
+        TcpStream::connect_timeout(&nobody, Duration::from_millis(1)).unwrap_err();
+    });
+    let syn = seen.packets.first().expect("the SYN is seen");
+    assert_eq!(
+        (syn.link_type, syn.data[0] >> 4, syn.ports().1),
+        (101, 4, PORT)
+    );
+    assert_eq!((syn.hook, syn.tcp_flags() & SYN), (Hook::Egress, SYN));
 }
 
 #[test]
@@ -254,6 +288,51 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
+fn nothing_is_left_behind_by_a_process_that_is_killed() {
+    let scene = Scene::new("killed");
+    let before = programs();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "capture_until_killed",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("T403_CGROUP", &scene.cgroup)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(
+        output
+            .lines()
+            .any(|line| line.unwrap().contains("capturing")),
+        "it starts"
+    );
+    let ours: Vec<u32> = programs()
+        .into_iter()
+        .filter(|id| !before.contains(id))
+        .collect();
+    assert!(ours.len() >= 2, "{ours:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while programs().iter().any(|id| ours.contains(id)) {
+        thread::yield_now();
+    }
+}
+
+/// The process of the test above; not a test.
+#[test]
+#[ignore = "runs until it is killed"]
+fn capture_until_killed() {
+    let cgroup = std::env::var_os("T403_CGROUP").expect("its parent says where");
+    let options = options(Attach::Cgroup(Some(cgroup.into())));
+    let mut source = LiveSource::start(&options, Arc::default()).unwrap();
+    println!("capturing");
+    while source.next(&mut |_| {}).unwrap() {}
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let _scene = Scene::new("absent");
     let start = |attach| match LiveSource::start(&options(attach), Arc::default()) {
@@ -270,12 +349,6 @@ fn what_is_not_there_is_named() {
     let message = start(Attach::Cgroup(Some("/t403/none".into())));
     assert!(message.contains("/t403/none"), "{message}");
 }
-
-// ---------------------------------------------------------------------------------------------
-
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const ACK: u8 = 16;
 
 /// Captures while `traffic` runs.
 fn capture(attach: Attach, traffic: impl FnOnce()) -> Seen {
@@ -298,251 +371,6 @@ fn options(attach: Attach) -> Options {
         attach,
         ..Options::default()
     }
-}
-
-/// Sends a POST to a server of this process, which answers it with 403, and waits for the end.
-fn post(addr: SocketAddr, body: &[u8], answer: &'static [u8]) {
-    let listener = TcpListener::bind(addr).unwrap();
-    let len = request(body).len();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.read_exact(&mut vec![0; len]).unwrap();
-        stream.write_all(&response(answer)).unwrap();
-    });
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.write_all(&request(body)).unwrap();
-    let mut got = Vec::new();
-    stream.read_to_end(&mut got).unwrap();
-    assert_eq!(got, response(answer));
-    server.join().unwrap();
-}
-
-fn request(body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "POST /x HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-fn response(body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-/// What a capture handed out.
-#[derive(Default)]
-struct Seen {
-    packets: Vec<Packet>,
-    owners: Vec<SocketOwner>,
-    lost: Vec<(LossPlace, u64)>,
-}
-
-struct Packet {
-    hook: Hook,
-    cookie: u64,
-    ifindex: u32,
-    link_type: u16,
-    wire_len: u32,
-    data: Vec<u8>,
-}
-
-impl Seen {
-    /// Reads until the source ends, and checks what holds for every capture.
-    fn read(source: &mut LiveSource) -> Self {
-        let mut seen = Self::default();
-        let mut ticked = None;
-        let mut go_on = true;
-        while go_on {
-            go_on = source
-                .next(&mut |record| match record {
-                    Record::Packet(frame) => {
-                        assert!(Some(frame.at) >= ticked, "a packet from before a tick");
-                        seen.packets.push(Packet::from(frame));
-                    }
-                    Record::Owner(owner) => {
-                        assert!(Some(owner.at) >= ticked, "an owner from before a tick");
-                        seen.owners.push(owner);
-                    }
-                    Record::Lost { count, place } => seen.lost.push((place, count)),
-                    Record::Missing(missing) => panic!("{missing:?}"),
-                    Record::Tick { at } => ticked = Some(at),
-                })
-                .unwrap();
-        }
-        assert!(ticked.is_some(), "no tick at the end");
-        seen
-    }
-
-    /// The bytes that went from one port to another, put in order by sequence number.
-    fn stream(&self, hook: Hook, way: impl Fn(u16, u16) -> bool) -> Vec<u8> {
-        let mut segments: Vec<(u32, &[u8])> = self
-            .packets
-            .iter()
-            .filter(|packet| packet.hook == hook && way(packet.ports().0, packet.ports().1))
-            .map(|packet| (packet.sequence(), packet.payload()))
-            .filter(|(_, payload)| !payload.is_empty())
-            .collect();
-        let first = segments.first().map_or(0, |&(sequence, _)| sequence);
-        segments.sort_by_key(|(sequence, _)| sequence.wrapping_sub(first));
-        segments.dedup();
-        segments
-            .into_iter()
-            .flat_map(|(_, payload)| payload)
-            .copied()
-            .collect()
-    }
-
-    /// For the socket of each packet with payload that went out, this process is named exactly.
-    fn expect_owners_of_the_senders(&self) {
-        let senders = self.packets.iter().filter(|packet| {
-            packet.hook == Hook::Egress && packet.cookie != 0 && !packet.payload().is_empty()
-        });
-        let mut cookies: Vec<u64> = senders.map(|packet| packet.cookie).collect();
-        cookies.sort_unstable();
-        cookies.dedup();
-        assert_eq!(cookies.len(), 2, "a client and a server");
-        for cookie in cookies {
-            for used in [SocketUse::Sent, SocketUse::Received] {
-                let owner = self
-                    .owners
-                    .iter()
-                    .find(|owner| owner.socket.cookie == cookie && owner.used == used)
-                    .unwrap_or_else(|| panic!("nobody {used:?} on socket {cookie}"));
-                assert_eq!(owner.owner.pid, std::process::id());
-                assert_eq!(owner.owner.quality, OwnerQuality::Exact);
-                let ports = [owner.socket.local, owner.socket.remote].map(|a| a.unwrap().port());
-                assert!(ports.contains(&PORT) && ports[0] != ports[1], "{ports:?}");
-            }
-        }
-    }
-}
-
-impl From<Frame<'_>> for Packet {
-    fn from(frame: Frame<'_>) -> Self {
-        Self {
-            hook: frame.vantage.hook,
-            cookie: frame.vantage.cookie,
-            ifindex: frame.vantage.ifindex,
-            link_type: frame.link_type,
-            wire_len: frame.wire_len,
-            data: frame.data.to_vec(),
-        }
-    }
-}
-
-impl Packet {
-    fn tcp(&self) -> &[u8] {
-        let ip = if self.link_type == 1 {
-            &self.data[14..]
-        } else {
-            &self.data[..]
-        };
-        if ip[0] >> 4 == 4 {
-            &ip[usize::from(ip[0] & 15) * 4..]
-        } else {
-            &ip[40..]
-        }
-    }
-
-    fn ports(&self) -> (u16, u16) {
-        let tcp = self.tcp();
-        (
-            u16::from_be_bytes([tcp[0], tcp[1]]),
-            u16::from_be_bytes([tcp[2], tcp[3]]),
-        )
-    }
-
-    fn sequence(&self) -> u32 {
-        u32::from_be_bytes(self.tcp()[4..8].try_into().unwrap())
-    }
-
-    fn tcp_flags(&self) -> u8 {
-        self.tcp()[13]
-    }
-
-    fn payload(&self) -> &[u8] {
-        let tcp = self.tcp();
-        &tcp[usize::from(tcp[12] >> 4) * 4..]
-    }
-}
-
-/// A network namespace for the thread of a test, which ends with it, and a cgroup for this process,
-/// which the end of the scene removes. A process is in one cgroup, so one scene is on at a time.
-struct Scene {
-    cgroup: PathBuf,
-    home: PathBuf,
-    _turn: MutexGuard<'static, ()>,
-}
-
-static TURN: Mutex<()> = Mutex::new(());
-
-impl Scene {
-    fn new(name: &str) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: takes a number and concerns this thread alone.
-        let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-        assert_eq!(
-            unshared,
-            0,
-            "live tests need root: {}",
-            std::io::Error::last_os_error()
-        );
-        let home = own_cgroup();
-        let cgroup = home.join(format!("t403-live-{name}-{}", std::process::id()));
-        fs::create_dir(&cgroup).unwrap();
-        let scene = Self {
-            cgroup,
-            home,
-            _turn: turn,
-        };
-        move_to(&scene.cgroup);
-        scene.ip("link set lo up");
-        scene
-    }
-
-    fn attach(&self) -> Attach {
-        Attach::Cgroup(Some(self.cgroup.clone()))
-    }
-
-    /// Runs `ip` in the namespace of this thread.
-    fn ip(&self, arguments: &str) -> String {
-        let output = Command::new("ip")
-            .args(arguments.split(' '))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "ip {arguments}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        move_to(&self.home);
-        fs::remove_dir(&self.cgroup).unwrap();
-    }
-}
-
-fn move_to(cgroup: &Path) {
-    fs::write(cgroup.join("cgroup.procs"), std::process::id().to_string()).unwrap();
-}
-
-/// The directory of this process's cgroup (version 2).
-fn own_cgroup() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let mount = mounts
-        .lines()
-        .find(|line| line.contains(" - cgroup2 "))
-        .expect("cgroup2 is mounted");
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    let own = own
-        .lines()
-        .find_map(|line| line.strip_prefix("0::/"))
-        .unwrap();
-    Path::new(mount.split(' ').nth(4).unwrap()).join(own)
 }
 
 /// Ids of the programs that are loaded in the kernel.
