@@ -149,13 +149,15 @@ fn session(
     stop: &Arc<AtomicBool>,
     count: Option<u64>,
 ) -> Result<Session> {
+    let limits = limit.limits(output.body_bytes());
+    let outputs = sinks::open(output, &limits)?;
     let pipeline = Pipeline::new(pipeline::Options {
-        limits: limit.limits(output.body_bytes()),
+        limits,
         ports: ports.cloned(),
         selection: filter.selection(),
         keep_packets: output.needs_packets(),
     });
-    Ok(Session::new(pipeline, sinks::open(output)?, Arc::clone(stop), count))
+    Ok(Session::new(pipeline, outputs, Arc::clone(stop), count))
 }
 
 fn about(

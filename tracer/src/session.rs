@@ -85,8 +85,7 @@ impl Session {
         self.pipeline.finish();
         self.hand_out();
         let health = self.pipeline.health();
-        let outputs = std::mem::replace(&mut self.outputs, Outputs::none());
-        let finished = outputs.finish(&health);
+        let finished = self.outputs.finish(&health);
         self.note(finished);
         self.ending
     }

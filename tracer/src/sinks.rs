@@ -1,13 +1,14 @@
 //! Opens the outputs that the flags ask for.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
+use jiff::tz::TimeZone;
 use tracer403::cli::{Colour, OutputArgs, Target};
 use tracer403::limits::Limits;
 use tracer403::output::json::{JsonOptions, JsonSink};
 use tracer403::output::pcapng::PcapngSink;
-use tracer403::output::text::{TextOptions, TextSink};
+use tracer403::output::text::{TextOptions, TextSink, stdout_wants_colour};
 use tracer403::output::{Format, Outputs, Sink, WholeFile};
 
 /// Creates every file at once, so that a bad path fails before anything is traced.
@@ -35,8 +36,9 @@ fn sink(
             TextOptions {
                 colour: is_coloured(arguments.colour()),
                 quiet: arguments.is_quiet(),
-                body_bytes: arguments.body_bytes().unwrap_or(TextOptions::default().body_bytes),
-                ..TextOptions::default()
+                zone: TimeZone::system(),
+                body_bytes: arguments.body_bytes().unwrap_or(TextOptions::BODY_BYTES),
+                body_kept: limits.body_kept,
             },
         )),
         Format::Json => Box::new(JsonSink::new(
@@ -55,9 +57,6 @@ fn is_coloured(colour: Colour) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,
-        // https://no-color.org: set and not empty.
-        Colour::Auto => {
-            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-        }
+        Colour::Auto => stdout_wants_colour(),
     }
 }
