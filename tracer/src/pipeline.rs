@@ -6,7 +6,7 @@ use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
 use crate::http::{Http, Part, Protocol, body};
 use crate::limits::Limits;
-use crate::model::{Anomaly, Case, ConnId, Direction, Exchange, Health, Message, Packet, Timestamp};
+use crate::model::{Anomaly, Case, ConnId, Exchange, Health, Packet, Timestamp};
 use crate::pair::Pairing;
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
@@ -57,13 +57,15 @@ struct Conversation {
     pairing: Pairing,
     /// Number of the last exchange that waits in `settling` for its successor's first byte.
     last_selected: Option<u64>,
-    /// Whether its next deadline is in `Desk::deadlines`.
-    deadline_listed: bool,
 }
 
 impl Flow for Conversation {
     fn memory(&self) -> usize {
         self.http.memory() + self.pairing.memory()
+    }
+
+    fn wakes_at(&self) -> Option<Timestamp> {
+        self.pairing.deadline()
     }
 }
 
@@ -76,9 +78,6 @@ struct Desk {
     /// The exchange with this number was followed by another one at this time.
     followed: Vec<(u64, Timestamp)>,
     closed: Vec<ConnId>,
-    /// Connections with an exchange that is over at that time even if nothing more comes. In
-    /// order, since each is as long after its packet as any other.
-    deadlines: VecDeque<(Timestamp, ConnId)>,
 }
 
 /// An exchange that waits until what the host has to say of it is there.
@@ -202,11 +201,6 @@ impl Pipeline {
         connections.tick(*now, &mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
-        while let Some((_, conn)) = desk.deadlines.pop_front_if(|(due, _)| *due <= *now) {
-            connections.with(conn, &mut |connection, conversation| {
-                desk.deadline(options, health, connection, conversation, *now);
-            });
-        }
         self.clear_desk();
         self.settle(Some(self.now));
     }
@@ -299,12 +293,12 @@ impl Desk {
                         self.exchange(options, health, exchange, last_selected);
                     });
                 });
-                if !conversation.deadline_listed
-                    && let Some(due) = conversation.pairing.deadline()
-                {
-                    conversation.deadline_listed = true;
-                    self.deadlines.push_back((due, connection.id));
-                }
+            }
+            Event::Woken { at } => {
+                let Conversation { pairing, last_selected, .. } = conversation;
+                pairing.expire(connection, at, &options.limits, &mut |exchange| {
+                    self.exchange(options, health, exchange, last_selected);
+                });
             }
             Event::Closed { at } => {
                 let Conversation { pairing, last_selected, .. } = conversation;
@@ -313,25 +307,6 @@ impl Desk {
                 });
                 self.closed.push(connection.id);
             }
-        }
-    }
-
-    fn deadline(
-        &mut self,
-        options: &Options,
-        health: &mut Health,
-        connection: &Connection,
-        conversation: &mut Conversation,
-        now: Timestamp,
-    ) {
-        let Conversation { pairing, last_selected, deadline_listed, .. } = conversation;
-        pairing.expire(connection, now, &options.limits, &mut |exchange| {
-            self.exchange(options, health, exchange, last_selected);
-        });
-        *deadline_listed = false;
-        if let Some(due) = pairing.deadline() {
-            *deadline_listed = true;
-            self.deadlines.push_back((due, connection.id));
         }
     }
 

@@ -95,9 +95,9 @@ pub trait Flow: Default {
     /// Bytes that it holds now, for `limits.memory`.
     fn memory(&self) -> usize;
 
-    /// How long after it began to wait it wants [`Event::Woken`]; `None` where it waits for
-    /// nothing. Asked after each segment, and after each time it was woken.
-    fn wakes_after(&self) -> Option<Duration>;
+    /// When it wants [`Event::Woken`]; `None` where it waits for nothing. Asked after each
+    /// segment, and after it was woken.
+    fn wakes_at(&self) -> Option<Timestamp>;
 }
 
 /// What is told about a connection.
@@ -105,7 +105,7 @@ pub trait Flow: Default {
 pub enum Event<'a> {
     /// Bytes in order, a gap, or the end of a direction.
     Chunk(Chunk<'a>),
-    /// The time has passed for which [`Flow::wakes_after`] asked.
+    /// The time has passed for which [`Flow::wakes_at`] asked.
     Woken {
         /// When.
         at: Timestamp,
@@ -360,10 +360,9 @@ impl<F: Flow> Reassembler<F> {
         let Some(slot) = self.table.get_mut(index) else {
             return;
         };
-        slot.wakes = match slot.flow.wakes_after() {
+        slot.wakes = match slot.flow.wakes_at() {
             None => Moment::NEVER,
-            Some(after) if slot.wakes == Moment::NEVER => now.clock.plus(after),
-            Some(_) => slot.wakes,
+            Some(at) => now.clock.plus(at.since(now.at)),
         };
         let deadline = slot.duplex.deadline().min(slot.wakes);
         if deadline < slot.scheduled {

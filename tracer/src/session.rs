@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracer403::output::redact::Secrets;
 use tracer403::output::{self, OutputError, Outputs};
 use tracer403::pipeline::Pipeline;
 use tracer403::source::{Source, SourceError};
@@ -85,7 +86,8 @@ impl Session {
         self.pipeline.finish();
         self.hand_out();
         let health = self.pipeline.health();
-        let finished = self.outputs.finish(&health);
+        let none = Outputs::new(Secrets::Redacted);
+        let finished = std::mem::replace(&mut self.outputs, none).finish(&health);
         self.note(finished);
         self.ending
     }

@@ -128,7 +128,7 @@ proptest! {
 }
 
 impl Flow for u64 {
-    fn wakes_after(&self) -> Option<Duration> {
+    fn wakes_at(&self) -> Option<Timestamp> {
         None
     }
 

@@ -39,7 +39,7 @@ pub(super) fn run_with(limits: Limits, text: &str) -> Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     memory: usize,
-    wakes_after_ms: Option<u64>,
+    wakes_at: Option<Timestamp>,
 }
 
 impl Flow for Probe {
@@ -47,8 +47,8 @@ impl Flow for Probe {
         self.memory
     }
 
-    fn wakes_after(&self) -> Option<Duration> {
-        self.wakes_after_ms.map(Duration::from_millis)
+    fn wakes_at(&self) -> Option<Timestamp> {
+        self.wakes_at
     }
 }
 
@@ -174,7 +174,12 @@ impl Script {
         let at = Timestamp::from_nanos(self.at_ms * 1_000_000);
         work(&mut self.reassembler, at, &mut |info, flow, event| {
             flow.memory = self.flow_memory;
-            flow.wakes_after_ms = self.wakes_after_ms.filter(|_| matches!(event, Event::Chunk(_)));
+            flow.wakes_at = match (event, self.wakes_after_ms) {
+                (Event::Chunk(chunk), Some(after)) => {
+                    flow.wakes_at.or(Some(chunk.at.plus(Duration::from_millis(after))))
+                }
+                _ => None,
+            };
             self.conflict |= info.conflict;
             self.cookies = (info.client_cookie, info.server_cookie);
             if info.id.0 != self.spoken_of {
