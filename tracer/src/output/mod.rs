@@ -200,6 +200,7 @@ impl std::error::Error for OutputError {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::path::Path;
     use std::rc::Rc;
 
     use super::*;
@@ -237,6 +238,58 @@ mod tests {
             ));
             outputs.case(testing::case(exchange)).unwrap();
             assert_eq!(log.borrow().contains(&"s3cret".to_owned()), shown);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_the_path_whatever_the_format() {
+        for format in [Format::Text, Format::Json] {
+            let full = WholeFile::create(Path::new("/dev/full")).unwrap();
+            let mut outputs = Outputs::new(Secrets::Redacted);
+            outputs.add("/dev/full", sink(format, full));
+            let error = outputs.case(testing::case(testing::refused_post()));
+            assert_eq!(
+                error.unwrap_err().to_string(),
+                "cannot write /dev/full: No space left on device (os error 28); it holds no case"
+            );
+            assert!(outputs.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_told_apart() {
+        for format in [Format::Text, Format::Json] {
+            let (reader, writer) = io::pipe().unwrap();
+            drop(reader);
+            let mut outputs = Outputs::new(Secrets::Redacted);
+            outputs.add("standard output", sink(format, writer));
+            let error = outputs.case(testing::case(testing::refused_post()));
+            assert!(error.unwrap_err().is_closed_pipe());
+        }
+    }
+
+    fn sink(format: Format, out: impl io::Write + 'static) -> Box<dyn Sink> {
+        let (body_bytes, body_kept) = (1024, 16 << 10);
+        match format {
+            Format::Text => Box::new(text::TextSink::new(
+                out,
+                text::TextOptions {
+                    colour: false,
+                    quiet: false,
+                    zone: jiff::tz::TimeZone::UTC,
+                    body_bytes,
+                    body_kept,
+                },
+            )),
+            Format::Json => Box::new(json::JsonSink::new(
+                out,
+                json::JsonOptions {
+                    body_bytes,
+                    body_kept,
+                    secrets: Secrets::Redacted,
+                },
+            )),
+            Format::Pcapng => unreachable!("it has tests of its own"),
         }
     }
 

@@ -386,6 +386,30 @@ proptest! {
     }
 
     #[test]
+    fn a_secret_in_a_form_is_gone_wherever_it_is_cut(
+        secret in "[a-z]{0,3}[\\r\\n\"'<>;=? -]{0,5}q7Z[\\r\\n\"'<>;=? -]{0,5}[a-z]{3}",
+        name in "(user_)?(password|apiToken|CLIENT-SECRET|csrf)",
+        before in "[a-z]{1,5}", value in "[\"\\\\:{}'<>=\\r\\n -~é]{0,12}",
+        boundary in "-{0,8}[A-Za-z0-9]{1,10}", quote in "\"?", end in "\r?\n",
+        cut: proptest::sample::Index,
+    ) {
+        let part = |name: &str, value: &str| format!(
+            "--{boundary}{end}Content-Disposition: form-data; name={quote}{name}{quote}{end}{end}\
+             {value}{end}"
+        );
+        let parts = [part(&before, &value), part(&name, &secret), part("z", "last")];
+        let multipart = format!("{}--{boundary}--{end}", parts.concat());
+        let value = value.replace(['&', '%', '+'], "-");
+        let urlencoded = format!("{before}={value}&{name}={secret}&z=last");
+        for (kind, body) in [("multipart/form-data", multipart), ("", urlencoded)] {
+            let body = &body.as_bytes()[..=cut.index(body.len())];
+            let shown = content(body, kind.as_bytes(), &mut Masks::default());
+            let shown = String::from_utf8_lossy(&shown);
+            prop_assert!(!shown.contains("q7Z"), "{shown}");
+        }
+    }
+
+    #[test]
     fn noise_is_no_trouble(bytes: Vec<u8>, text in "[\"'\\\\:=<>{}\\[\\]&?;ab@/. -]{0,200}") {
         for bytes in [&bytes[..], text.as_bytes()] {
             let mut masks = Masks::default();
