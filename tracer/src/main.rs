@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -29,7 +28,8 @@ const FAILED: u8 = 1;
 const DAMAGED: u8 = 2;
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
+    let cli = Cli::from_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let ended = match cli.command {
         Command::Live(arguments) => live(&arguments),
         Command::Read(arguments) => read(&arguments),
         Command::Schema => schema(),

@@ -160,6 +160,8 @@ impl Pipeline {
 
     fn packet(&mut self, frame: &Frame<'_>) {
         let Self { decoder, connections, options, desk, health, trails, .. } = self;
+        health.first_at = health.first_at.map_or(Some(frame.at), |at| Some(at.min(frame.at)));
+        health.last_at = health.last_at.max(Some(frame.at));
         health.packets += 1;
         health.bytes += frame.data.len() as u64;
         let segment = match decoder.decode(frame) {

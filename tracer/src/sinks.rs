@@ -44,7 +44,7 @@ fn sink(
         Format::Json => Box::new(JsonSink::new(
             out,
             JsonOptions {
-                body_bytes: arguments.body_bytes().unwrap_or(limits.body_kept),
+                body_bytes: arguments.body_bytes().unwrap_or(limits.body_decoded),
                 body_kept: limits.body_kept,
                 secrets: arguments.secrets(),
             },
