@@ -98,12 +98,12 @@ fn compiler() -> Result<Compiler> {
     let nightly = rustup_toolchains()
         .into_iter()
         .filter(|name| name.starts_with("nightly"))
-        .find(|name| has_source(clean(Command::new("rustup").args(["run", name, "rustc"]))));
+        .find(|name| serves(|| rustup_rustc(name)));
     if let Some(name) = nightly {
         return Ok(Compiler::Rustup(name));
     }
     let distribution = PathBuf::from("/usr/bin/rustc");
-    if has_source(clean(&mut Command::new(&distribution))) {
+    if serves(|| Command::new(&distribution)) {
         return Ok(Compiler::Distribution(distribution));
     }
     bail!(
@@ -124,16 +124,35 @@ fn rustup_toolchains() -> Vec<String> {
         .collect()
 }
 
-/// Whether a compiler has the source of `core` at its side.
-fn has_source(rustc: &mut Command) -> bool {
-    let Ok(Output { status, stdout, .. }) = rustc.args(["--print", "sysroot"]).output() else {
-        return false;
+fn rustup_rustc(toolchain: &str) -> Command {
+    let mut rustc = Command::new("rustup");
+    rustc.args(["run", toolchain, "rustc"]);
+    rustc
+}
+
+/// The LLVM inside bpf-linker 0.10; what a later one writes it cannot read.
+const LLVM: u32 = 22;
+
+/// Whether a compiler has the source of `core` at its side and writes what the linker reads.
+fn serves(rustc: impl Fn() -> Command) -> bool {
+    let ask = |what: &[&str]| {
+        let Output { status, stdout, .. } = clean(rustc().args(what)).output().ok()?;
+        status
+            .success()
+            .then(|| String::from_utf8_lossy(&stdout).into_owned())
     };
-    let sysroot = PathBuf::from(String::from_utf8_lossy(&stdout).trim());
-    status.success()
-        && sysroot
+    let has_source = ask(&["--print", "sysroot"]).is_some_and(|sysroot| {
+        Path::new(sysroot.trim())
             .join("lib/rustlib/src/rust/library/core/src/lib.rs")
             .is_file()
+    });
+    let llvm = ask(&["-vV"]).and_then(|version| {
+        let version = version
+            .lines()
+            .find_map(|line| line.strip_prefix("LLVM version: "))?;
+        version.split('.').next()?.parse::<u32>().ok()
+    });
+    has_source && llvm.is_some_and(|llvm| llvm <= LLVM)
 }
 
 impl Compiler {

@@ -50,10 +50,23 @@ fn live(arguments: &Live) -> Result<Ending> {
     use std::time::Duration;
     use tracer403::source::live::{Attach, Interfaces, LiveSource, Options};
 
-    let Live { capture, stop: when, filter, output, limit } = arguments;
+    let Live {
+        capture,
+        stop: when,
+        filter,
+        output,
+        limit,
+    } = arguments;
     log_to_stderr(output);
     let stop = stop_on_signals()?;
-    let mut session = session(Some(&capture.ports), filter, output, limit, &stop, when.count)?;
+    let mut session = session(
+        Some(&capture.ports),
+        filter,
+        output,
+        limit,
+        &stop,
+        when.count,
+    )?;
     let names = &capture.interfaces;
     let attach = match names.as_slice() {
         [] => Attach::Cgroup(capture.cgroup.clone()),
@@ -71,7 +84,12 @@ fn live(arguments: &Live) -> Result<Ending> {
     eprintln!("{}", source.started());
     eprintln!("ports: {}", options.ports);
     eprintln!("reporting {}; Ctrl-C ends", filter.selection());
-    let inputs = source.started().attached.iter().map(|a| a.to.clone()).collect();
+    let inputs = source
+        .started()
+        .attached
+        .iter()
+        .map(|a| a.to.clone())
+        .collect();
     session.start(&about(Mode::Live, inputs, Some(&options.ports), filter));
     if let Some(path) = &capture.ready_file {
         std::fs::write(path, "")
@@ -99,12 +117,21 @@ fn live(_: &Live) -> Result<Ending> {
 }
 
 fn read(arguments: &Read) -> Result<Ending> {
-    let Read { capture, filter, output, limit } = arguments;
+    let Read {
+        capture,
+        filter,
+        output,
+        limit,
+    } = arguments;
     log_to_stderr(output);
     let stop = stop_on_signals()?;
     let ports = capture.ports.as_ref();
     let mut session = session(ports, filter, output, limit, &stop, capture.count)?;
-    let names = capture.files.iter().map(|file| file.display().to_string()).collect();
+    let names = capture
+        .files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     session.start(&about(Mode::Read, names, ports, filter));
     for file in &capture.files {
         match open(file) {
@@ -124,7 +151,10 @@ fn open(file: &Path) -> Result<CaptureFile, tracer403::source::SourceError> {
         None => {
             let name = file.display().to_string();
             let opened = std::fs::File::open(file).map_err(|source| {
-                tracer403::source::SourceError::Read { path: name.clone(), source }
+                tracer403::source::SourceError::Read {
+                    path: name.clone(),
+                    source,
+                }
             })?;
             CaptureFile::from_reader(&name, Box::new(opened))
         }

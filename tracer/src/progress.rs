@@ -19,7 +19,9 @@ impl Progress {
 
     /// A bar for a long file, where standard error is a terminal.
     pub(crate) fn of(file: &CaptureFile) -> Self {
-        let len = file.len().filter(|len| *len >= LONG && std::io::stderr().is_terminal());
+        let len = file
+            .len()
+            .filter(|len| *len >= LONG && std::io::stderr().is_terminal());
         Self(len.map(|len| {
             let style = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
             let style = ProgressStyle::with_template(style)

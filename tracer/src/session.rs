@@ -40,7 +40,14 @@ impl Session {
         wanted: Option<u64>,
     ) -> Self {
         let progress = Progress::none();
-        Self { pipeline, outputs, stop, wanted, ending: Ending::AsAsked, progress }
+        Self {
+            pipeline,
+            outputs,
+            stop,
+            wanted,
+            ending: Ending::AsAsked,
+            progress,
+        }
     }
 
     /// Tells the outputs what is known before the first case.

@@ -17,7 +17,10 @@ pub(crate) fn open(arguments: &OutputArgs, limits: &Limits) -> Result<Outputs> {
     for destination in arguments.destinations() {
         let (name, out): (String, Box<dyn Write>) = match &destination.target {
             Target::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
-            Target::File(path) => (path.display().to_string(), Box::new(WholeFile::create(path)?)),
+            Target::File(path) => (
+                path.display().to_string(),
+                Box::new(WholeFile::create(path)?),
+            ),
         };
         outputs.add(name, sink(destination.format, out, arguments, limits));
     }

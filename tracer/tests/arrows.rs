@@ -23,11 +23,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "source", "decode", "reassembly", "http", "pair", "trail", "process", "client",
-            "select", "model", "limits", "ports",
+            "source",
+            "decode",
+            "reassembly",
+            "http",
+            "pair",
+            "trail",
+            "process",
+            "client",
+            "select",
+            "model",
+            "limits",
+            "ports",
         ],
     ),
-    ("cli", &["source", "output", "limits", "model", "ports", "select"]),
+    (
+        "cli",
+        &["source", "output", "limits", "model", "ports", "select"],
+    ),
 ];
 
 #[test]
@@ -42,7 +55,11 @@ fn modules_name_only_what_the_table_allows() {
             }
         }
     }
-    assert!(broken.is_empty(), "arrows that the table forbids:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "arrows that the table forbids:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
@@ -62,9 +79,16 @@ fn the_table_of_the_document_is_this_one() {
     for (module, allowed) in ARROWS {
         let row = format!(
             "| {module} | {} |",
-            if allowed.is_empty() { "nothing of ours".to_owned() } else { allowed.join(", ") }
+            if allowed.is_empty() {
+                "nothing of ours".to_owned()
+            } else {
+                allowed.join(", ")
+            }
         );
-        assert!(document.contains(&row), "ARCHITECTURE.md lacks the row:\n{row}");
+        assert!(
+            document.contains(&row),
+            "ARCHITECTURE.md lacks the row:\n{row}"
+        );
     }
 }
 
@@ -98,7 +122,10 @@ fn files_of(module: &str) -> Vec<PathBuf> {
 fn code_of(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The first path segment after each `crate::`, and each of `use crate::{a::…, b::…}`.
@@ -133,7 +160,11 @@ fn modules_named_in(code: &str) -> BTreeSet<String> {
 
 fn first_segment(path: &str) -> Option<String> {
     let path = path.trim_start();
-    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    let end = path
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(path.len());
     let segment = &path[..end];
-    segment.starts_with(|c: char| c.is_ascii_lowercase()).then(|| segment.to_owned())
+    segment
+        .starts_with(|c: char| c.is_ascii_lowercase())
+        .then(|| segment.to_owned())
 }

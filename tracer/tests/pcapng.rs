@@ -11,8 +11,8 @@ use tracer403::model::{
     Case, ConnId, Container, Direction, Endpoint, Exchange, Health, LossPlace, Owner, OwnerQuality,
     Packet, Timestamp,
 };
-use tracer403::output::{Mode, Session, Sink, WholeFile};
 use tracer403::output::pcapng::PcapngSink;
+use tracer403::output::{Mode, Session, Sink, WholeFile};
 use tracer403::source::pcap::CaptureFile;
 use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source};
 

@@ -13,7 +13,10 @@ use crate::setup::apt;
 /// Where rustc's own library source lies below a sysroot.
 const CORE: &str = "lib/rustlib/src/rust/library/core/src/lib.rs";
 
-/// A nightly by its date: its LLVM (22) is the one that bpf-linker reads. Today's may be ahead.
+/// The newest LLVM whose output bpf-linker 0.10 reads.
+const LLVM: u32 = 22;
+
+/// A nightly by its date: its LLVM is the one that bpf-linker reads. Today's may be ahead.
 const NIGHTLY: &str = "nightly-2026-05-20";
 
 /// rustup gives up by itself only after several tries; a mirror that is not there must not cost
@@ -53,35 +56,41 @@ pub(crate) fn install() -> Result<()> {
     apt::install(&PACKAGES)
 }
 
-/// The first installed nightly that has its library source.
+/// The first installed nightly that serves.
 fn rustup_nightly() -> Option<String> {
     let list = exec::output(Command::new("rustup").args(["toolchain", "list"])).ok()?;
     list.lines()
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| name.starts_with("nightly"))
         .find(|name| {
-            let rustc = |what: &[&str]| {
-                exec::output(
-                    Command::new("rustup")
-                        .args(["run", name, "rustc"])
-                        .args(what),
-                )
-                .ok()
-            };
-            rustc(&["--print", "sysroot"])
-                .is_some_and(|sysroot| Path::new(sysroot.trim()).join(CORE).is_file())
+            serves(|| {
+                let mut rustc = Command::new("rustup");
+                rustc.args(["run", name, "rustc"]);
+                rustc
+            })
         })
         .map(|name| format!("rustup toolchain {name} with rust-src"))
 }
 
-/// The distribution's rustc, where its source is there too.
+/// The distribution's rustc, where it serves.
 fn distribution() -> Option<String> {
-    let sysroot = exec::output(Command::new(RUSTC).args(["--print", "sysroot"])).ok()?;
     let version = exec::output(Command::new(RUSTC).arg("--version")).ok()?;
-    Path::new(sysroot.trim())
-        .join(CORE)
-        .is_file()
-        .then(|| format!("{RUSTC}, {}, with its source", version.trim()))
+    serves(|| Command::new(RUSTC)).then(|| format!("{RUSTC}, {}, with its source", version.trim()))
+}
+
+/// Whether a compiler has its library's source and writes what bpf-linker reads: the same test as
+/// in `tracer/build.rs`, which has to choose again.
+fn serves(rustc: impl Fn() -> Command) -> bool {
+    let ask = |what: &[&str]| exec::output(rustc().args(what)).ok();
+    let has_source = ask(&["--print", "sysroot"])
+        .is_some_and(|sysroot| Path::new(sysroot.trim()).join(CORE).is_file());
+    let llvm = ask(&["-vV"]).and_then(|version| {
+        let version = version
+            .lines()
+            .find_map(|line| line.strip_prefix("LLVM version: "))?;
+        version.split('.').next()?.parse::<u32>().ok()
+    });
+    has_source && llvm.is_some_and(|llvm| llvm <= LLVM)
 }
 
 fn download() -> Result<()> {
