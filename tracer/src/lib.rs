@@ -1,5 +1,6 @@
 //! Who refused this POST with a 403, and why.
 
+pub mod client;
 pub mod decode;
 pub mod http;
 pub mod limits;
