@@ -23,6 +23,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of a message's head. Servers refuse more than 8 to 64 KiB; bounds an endless header.
     pub head: usize,
+    /// Bytes in which a start line is looked for: the longest line that is searched after a gap,
+    /// and what a connection may carry in both directions together, none of it HTTP, before it is
+    /// given up as something else. Bounds the search in binary protocols.
+    pub look: usize,
     /// Header fields of a message. Servers refuse more than about 100.
     pub fields: usize,
     /// Bytes kept of each message's body.
@@ -58,6 +62,7 @@ impl Default for Limits {
             open_hole: Duration::from_secs(10),
             idle: Duration::from_secs(300),
             head: 256 << 10,
+            look: 16 << 10,
             fields: 512,
             body_kept: 16 << 10,
             body_decoded: 64 << 10,

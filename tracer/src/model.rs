@@ -446,6 +446,8 @@ pub struct Exchange {
     pub response: Option<Response>,
     /// What was odd about it.
     pub anomalies: Vec<Anomaly>,
+    /// The client as the PROXY protocol named it at the start of the connection.
+    pub proxy_client: Option<SocketAddr>,
     /// Every address that somebody gave for the client, socket peer first.
     pub client_addresses: Vec<ClientAddress>,
 }

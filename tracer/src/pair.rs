@@ -1,39 +1,295 @@
-//! Messages become exchanges: first in, first out on each connection.
+//! Messages become exchanges.
+//!
+//! Which response answers which request is the parser's knowledge (see
+//! [`Placed`]); here the parts are put together, and every exchange is handed out once:
+//! when both of its messages are over, or when the rest of it is not worth waiting for.
 
-use crate::http::Part;
+mod under_way;
+
+use std::collections::VecDeque;
+use std::mem;
+use std::net::SocketAddr;
+
+use crate::http::{Part, Placed};
 use crate::limits::Limits;
-use crate::model::{Direction, Exchange, Timestamp};
+use crate::model::{
+    Anomaly, Direction, Endpoint, Exchange, GapKind, MessageEnd, Request, Response, Timestamp,
+};
 use crate::reassembly::Connection;
+
+use under_way::UnderWay;
 
 /// The exchanges under way on one connection.
 #[derive(Debug, Default)]
-pub struct Pairing {}
+pub struct Pairing {
+    /// In the order of their places.
+    under_way: VecDeque<UnderWay>,
+    /// The exchange whose request is being sent.
+    requesting: Option<u64>,
+    /// The exchange whose final response is being sent.
+    responding: Option<u64>,
+    /// What was odd before the next request, and before the next response.
+    pending: (Vec<Anomaly>, Vec<Anomaly>),
+    proxy_client: Option<SocketAddr>,
+    /// Bytes from the client may be missing: a response may have had a request.
+    requests_missing: bool,
+    /// The first of the deadlines.
+    deadline: Option<Timestamp>,
+    memory: usize,
+}
 
 impl Pairing {
     /// Takes in a part and hands every exchange that is over to `sink`.
     pub fn push(
         &mut self,
-        _conn: &Connection,
-        _at: Timestamp,
-        _dir: Direction,
-        _part: Part<'_>,
-        _limits: &Limits,
-        _sink: &mut dyn FnMut(Exchange),
+        conn: &Connection,
+        at: Timestamp,
+        dir: Direction,
+        part: Part<'_>,
+        limits: &Limits,
+        sink: &mut dyn FnMut(Exchange),
     ) {
+        self.expire(conn, at, limits, sink);
+        match part {
+            Part::Request(request) => self.request(conn, request, limits, sink),
+            Part::Response(response) => self.response(conn, response, limits, sink),
+            Part::Body(data) => {
+                let kept = self
+                    .current(dir)
+                    .map_or(0, |e| e.body(dir, data, limits.body_kept));
+                self.memory += kept;
+            }
+            Part::BodyGap { len, kind } => {
+                if let Some(exchange) = self.current(dir) {
+                    exchange.body_gap(dir, len, kind);
+                }
+            }
+            Part::Trailers(trailers) => {
+                let size = trailers.raw.len();
+                if let Some(exchange) = self.current(dir) {
+                    exchange.trailers(dir, trailers);
+                    self.memory += size;
+                }
+            }
+            Part::End(end) => self.end(conn, at, dir, end, limits, sink),
+            Part::Odd(anomaly) => self.odd(dir, anomaly),
+            Part::ProxyClient(client) => self.proxy_client = Some(client),
+            Part::Switched(_) => self.close(conn, at, limits, sink),
+        }
     }
 
     /// The connection is over: hands out what was still under way.
     pub fn close(
         &mut self,
-        _conn: &Connection,
+        conn: &Connection,
         _at: Timestamp,
         _limits: &Limits,
-        _sink: &mut dyn FnMut(Exchange),
+        sink: &mut dyn FnMut(Exchange),
     ) {
+        while let Some(exchange) = self.under_way.pop_front() {
+            self.hand_out(conn, exchange, sink);
+        }
+        self.requesting = None;
+        self.responding = None;
+        self.deadline = None;
+        self.memory = 0;
+    }
+
+    /// Hands out the exchanges that have waited long enough, see [`Limits::settle`].
+    pub fn expire(
+        &mut self,
+        conn: &Connection,
+        now: Timestamp,
+        _limits: &Limits,
+        sink: &mut dyn FnMut(Exchange),
+    ) {
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let due = |e: &UnderWay| e.deadline.is_some_and(|deadline| deadline <= now);
+        while let Some(at) = self.under_way.iter().position(due) {
+            self.take_out(conn, at, sink);
+        }
+        self.deadline = self.under_way.iter().filter_map(|e| e.deadline).min();
+    }
+
+    /// When [`expire`](Self::expire) has something to do.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
     }
 
     /// Bytes it holds.
     pub fn memory(&self) -> usize {
-        0
+        self.memory + self.under_way.capacity() * size_of::<UnderWay>()
+    }
+
+    fn request(
+        &mut self,
+        conn: &Connection,
+        Placed { exchange, message }: Placed<Request>,
+        limits: &Limits,
+        sink: &mut dyn FnMut(Exchange),
+    ) {
+        self.memory += message.message.head.raw.len();
+        self.requesting = Some(exchange);
+        let odd = mem::take(&mut self.pending.0);
+        let entry = self.entry(conn, exchange);
+        entry.set_request(*message);
+        entry.odd(odd);
+        self.bound(conn, limits, sink);
+    }
+
+    fn response(
+        &mut self,
+        conn: &Connection,
+        Placed { exchange, message }: Placed<Response>,
+        limits: &Limits,
+        sink: &mut dyn FnMut(Exchange),
+    ) {
+        // A next response shows that the server is done with the exchanges before.
+        let answered = |e: &UnderWay| e.number < exchange && e.is_answered_early();
+        while let Some(at) = self.under_way.iter().take(1).position(answered) {
+            self.take_out(conn, at, sink);
+        }
+        let odd = mem::take(&mut self.pending.1);
+        let size = message.message.head.raw.len();
+        let interim = matches!(message.status, 100..=199) && message.status != 101;
+        let entry = self.entry(conn, exchange);
+        entry.odd(odd);
+        if !interim {
+            entry.set_response(*message);
+            self.memory += size;
+        } else if entry.exchange.interim.len() < limits.interim {
+            entry.exchange.interim.push(*message);
+            self.memory += size;
+        }
+        // Interim ones are over at once; what is odd about them is odd about their exchange.
+        self.responding = Some(exchange);
+        self.bound(conn, limits, sink);
+    }
+
+    fn end(
+        &mut self,
+        conn: &Connection,
+        at: Timestamp,
+        dir: Direction,
+        end: MessageEnd,
+        limits: &Limits,
+        sink: &mut dyn FnMut(Exchange),
+    ) {
+        let current = match dir {
+            Direction::ClientToServer => self.requesting.take(),
+            Direction::ServerToClient => self.responding.take(),
+        };
+        let Some(index) = current.and_then(|number| self.find(number).ok()) else {
+            return;
+        };
+        let Some(exchange) = self.under_way.get_mut(index) else {
+            return;
+        };
+        exchange.end(dir, end, at);
+        if exchange.is_over() {
+            self.take_out(conn, index, sink);
+        } else if exchange.response_over {
+            let deadline = at.plus(limits.settle);
+            exchange.deadline = Some(deadline);
+            self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+        }
+    }
+
+    fn odd(&mut self, dir: Direction, anomaly: Anomaly) {
+        if anomaly == Anomaly::Gap && dir == Direction::ClientToServer {
+            self.requests_missing = true;
+        }
+        if let Some(exchange) = self.current(dir) {
+            return exchange.odd([anomaly]);
+        }
+        let pending = match dir {
+            Direction::ClientToServer => &mut self.pending.0,
+            Direction::ServerToClient => &mut self.pending.1,
+        };
+        if !pending.contains(&anomaly) {
+            pending.push(anomaly);
+        }
+    }
+
+    /// More than `limits.pipeline` exchanges: the oldest goes.
+    fn bound(&mut self, conn: &Connection, limits: &Limits, sink: &mut dyn FnMut(Exchange)) {
+        if self.under_way.len() > limits.pipeline.max(1) {
+            self.take_out(conn, 0, sink);
+        }
+    }
+
+    fn current(&mut self, dir: Direction) -> Option<&mut UnderWay> {
+        let number = match dir {
+            Direction::ClientToServer => self.requesting,
+            Direction::ServerToClient => self.responding,
+        }?;
+        let index = self.find(number).ok()?;
+        self.under_way.get_mut(index)
+    }
+
+    fn find(&self, number: u64) -> Result<usize, usize> {
+        self.under_way.binary_search_by_key(&number, |e| e.number)
+    }
+
+    /// The exchange of this number, a new one where there is none.
+    fn entry(&mut self, conn: &Connection, number: u64) -> &mut UnderWay {
+        let index = self.find(number).unwrap_or_else(|index| {
+            let exchange = empty(conn, number, self.proxy_client);
+            self.under_way
+                .insert(index, UnderWay::new(number, exchange));
+            index
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or inserted just now")]
+        &mut self.under_way[index]
+    }
+
+    fn take_out(&mut self, conn: &Connection, index: usize, sink: &mut dyn FnMut(Exchange)) {
+        if let Some(exchange) = self.under_way.remove(index) {
+            self.memory = self.memory.saturating_sub(exchange.size());
+            self.hand_out(conn, exchange, sink);
+        }
+        if self.under_way.is_empty() {
+            self.deadline = None;
+        }
+    }
+
+    fn hand_out(&mut self, conn: &Connection, under_way: UnderWay, sink: &mut dyn FnMut(Exchange)) {
+        let mut exchange = under_way.exchange;
+        let odd = &mut exchange.anomalies;
+        if exchange.request.is_none() {
+            odd.push(match self.requests_missing || conn.started_in_middle {
+                true => Anomaly::RequestMissing,
+                false => Anomaly::UnsolicitedResponse,
+            });
+        }
+        if conn.started_in_middle && exchange.index == 0 {
+            odd.push(Anomaly::StartsInMiddle);
+        }
+        if conn.conflict {
+            odd.push(Anomaly::ConflictingOverlap);
+        }
+        sink(exchange);
+    }
+}
+
+fn empty(conn: &Connection, index: u64, proxy_client: Option<SocketAddr>) -> Exchange {
+    let end = |addr, cookie| Endpoint {
+        addr,
+        cookie,
+        owner: None,
+    };
+    Exchange {
+        conn: conn.id,
+        index,
+        client: end(conn.client, conn.client_cookie),
+        server: end(conn.server, conn.server_cookie),
+        request: None,
+        interim: Vec::new(),
+        response: None,
+        anomalies: Vec::new(),
+        proxy_client,
+        client_addresses: Vec::new(),
     }
 }

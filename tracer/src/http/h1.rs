@@ -1,0 +1,419 @@
+//! One direction of an HTTP/1 connection: where messages begin, and what lies between them.
+//!
+//! What comes out depends on the bytes alone, not on how they were cut into chunks.
+
+mod message;
+
+use std::mem;
+
+use memchr::memchr;
+
+use super::chunked::Chunked;
+use super::collect::Collector;
+use super::outstanding::Outstanding;
+use super::start::{self, StartLine};
+use super::{Part, Protocol, proxy_protocol};
+use crate::limits::Limits;
+use crate::model::{Anomaly, Direction, GapKind, MessageEnd, Timestamp};
+
+/// What both directions share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    outstanding: Outstanding,
+    /// The exchange that had the last final response.
+    answered: Option<u64>,
+    /// The exchange that had the last `100 Continue`.
+    continued: Option<u64>,
+    /// Some message was recognised, in either direction.
+    recognised: bool,
+    /// Bytes in which none was, from the client and from the server.
+    junk: (u64, u64),
+    /// HTTP/1 is over.
+    pub(super) switched: Option<Protocol>,
+}
+
+impl Shared {
+    /// Bytes it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.outstanding.memory()
+    }
+}
+
+/// What a step may use.
+pub(super) struct Context<'c> {
+    pub(super) at: Timestamp,
+    pub(super) dir: Direction,
+    pub(super) limits: &'c Limits,
+    pub(super) shared: &'c mut Shared,
+    pub(super) sink: &'c mut dyn FnMut(Timestamp, Direction, Part<'_>),
+}
+
+impl Context<'_> {
+    fn part(&mut self, part: Part<'_>) {
+        (self.sink)(self.at, self.dir, part);
+    }
+
+    fn odd(&mut self, anomaly: Anomaly) {
+        self.part(Part::Odd(anomaly));
+    }
+
+    fn switch(&mut self, protocol: Protocol) {
+        self.shared.switched = Some(protocol);
+        self.part(Part::Switched(protocol));
+    }
+}
+
+/// The parser of one direction.
+#[derive(Debug)]
+pub(super) struct Side {
+    dir: Direction,
+    state: State,
+    /// A line that spans chunks and is not yet known to belong to a head.
+    buf: Vec<u8>,
+    head: Collector,
+    /// When the message under way began.
+    started_at: Timestamp,
+    /// When the last bytes came.
+    last_at: Timestamp,
+    /// The exchange of the message under way.
+    exchange: u64,
+    /// Content of the message under way is missing.
+    missing: Option<GapKind>,
+    /// The request under way waits for `100 Continue`, and nothing of its body was seen.
+    expects_continue: bool,
+    /// The last response had no body, whatever its fields said.
+    bodyless: bool,
+    /// In `Lost`: bytes were dropped that were expected to be a message.
+    dropped: bool,
+    /// In `Lost`: dropping bytes is in order, for they may belong to a tunnel.
+    quiet: bool,
+    /// In `Lost`: length of the line in `buf` that looks like a start line.
+    candidate: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// At the first bytes of the direction.
+    Opening,
+    /// Between messages.
+    Start,
+    /// Nothing is missing, but what comes is no message; or bytes are missing: at the next start
+    /// line it goes on.
+    Lost,
+    /// In a head.
+    Head,
+    /// In a body.
+    Body(Body),
+    /// Before a body that the server has refused: here it comes, or the next request.
+    Refused(Body),
+    /// Behind the last chunk.
+    Trailers,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    /// This many bytes are left.
+    Length(u64),
+    Chunked(Chunked),
+    UntilClose,
+}
+
+impl Side {
+    pub(super) fn new(dir: Direction) -> Self {
+        Self {
+            dir,
+            state: State::Opening,
+            buf: Vec::new(),
+            head: Collector::default(),
+            started_at: Timestamp::default(),
+            last_at: Timestamp::default(),
+            exchange: 0,
+            missing: None,
+            expects_continue: false,
+            bodyless: false,
+            dropped: false,
+            quiet: false,
+            candidate: None,
+        }
+    }
+
+    /// Takes in bytes.
+    pub(super) fn data(&mut self, data: &[u8], cx: &mut Context<'_>) {
+        self.consume(data, cx);
+        self.last_at = cx.at;
+    }
+
+    /// Steps over bytes that are missing.
+    pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
+        self.last_at = cx.at;
+        match &mut self.state {
+            State::Refused(body) => {
+                self.state = State::Body(*body);
+                self.refeed(cx);
+                return self.gap(len, kind, cx);
+            }
+            State::Body(Body::Length(left)) if len <= *left => {
+                *left -= len;
+                let over = *left == 0;
+                self.body_gap(len, kind, cx);
+                if over {
+                    self.finish(cx);
+                }
+                return;
+            }
+            State::Body(Body::Chunked(chunked)) if len <= chunked.left() => {
+                chunked.skip(len);
+                return self.body_gap(len, kind, cx);
+            }
+            State::Body(Body::UntilClose) => return self.body_gap(len, kind, cx),
+            State::Body(Body::Length(left)) => {
+                let left = *left;
+                self.body_gap(left, kind, cx);
+                cx.odd(Anomaly::Gap);
+                cx.part(Part::End(MessageEnd::Gap(kind)));
+            }
+            State::Body(Body::Chunked(_)) | State::Trailers | State::Head => {
+                cx.odd(Anomaly::Gap);
+                self.abort(MessageEnd::Gap(kind), cx);
+                // A head that was not worth a message leaves the gap to the next one.
+            }
+            State::Opening | State::Start | State::Lost => cx.odd(Anomaly::Gap),
+        }
+        if self.dir == Direction::ServerToClient {
+            cx.shared.outstanding.lose_responses();
+        }
+        self.lose();
+    }
+
+    /// No more bytes will come.
+    pub(super) fn end(&mut self, end: MessageEnd, cx: &mut Context<'_>) {
+        if let State::Refused(body) = self.state {
+            self.state = State::Body(body);
+            self.refeed(cx);
+        }
+        cx.at = self.last_at;
+        let end = match self.state {
+            State::Body(Body::UntilClose) if end == MessageEnd::Closed => self.complete(),
+            // The client never sent the body that the server did not want.
+            _ if end == MessageEnd::Closed && self.is_refused(cx) => MessageEnd::Abandoned,
+            _ => end,
+        };
+        self.abort(end, cx);
+        self.release();
+        self.state = State::Lost;
+    }
+
+    /// Forgets what it holds: nothing more will be parsed.
+    pub(super) fn release(&mut self) {
+        self.buf = Vec::new();
+        self.head = Collector::default();
+        self.candidate = None;
+    }
+
+    /// Bytes it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.buf.capacity() + self.head.memory()
+    }
+
+    fn consume(&mut self, mut data: &[u8], cx: &mut Context<'_>) {
+        while !data.is_empty() && cx.shared.switched.is_none() {
+            data = match self.state {
+                State::Opening => self.opening(data, cx),
+                State::Start => self.start(data, cx),
+                State::Lost => self.lost(data, cx),
+                State::Head => self.collect_head(data, cx),
+                State::Body(_) if self.is_refused(cx) => self.refuse(data, cx),
+                State::Body(body) => self.body(body, data, cx),
+                State::Refused(body) => self.refused(body, data, cx),
+                State::Trailers => self.trailers(data, cx),
+            };
+        }
+    }
+
+    /// Takes in what is in `buf` once more, in the state that it turned out to belong to.
+    fn refeed(&mut self, cx: &mut Context<'_>) {
+        let mut bytes = mem::take(&mut self.buf);
+        self.consume(&bytes, cx);
+        if self.buf.capacity() == 0 && bytes.capacity() <= cx.limits.look {
+            bytes.clear();
+            self.buf = bytes;
+        }
+    }
+
+    fn opening<'d>(&mut self, data: &'d [u8], cx: &mut Context<'_>) -> &'d [u8] {
+        if self.buf.is_empty() && data.first().is_some_and(u8::is_ascii_uppercase) {
+            // Nearly all connections; `P` may also be the PROXY protocol.
+            if !data.starts_with(b"P") || data.get(1).is_some_and(|b| *b != b'R') {
+                self.state = State::Start;
+                return data;
+            }
+        }
+        // Read from the buffer in any case, so that the rest of a long header is found.
+        self.buf.extend_from_slice(data);
+        let header = match self.dir {
+            Direction::ClientToServer => proxy_protocol::read(&self.buf),
+            Direction::ServerToClient => proxy_protocol::Header::Absent,
+        };
+        match header {
+            proxy_protocol::Header::More => return &[],
+            proxy_protocol::Header::Present { len, client } => {
+                self.buf.drain(..len);
+                if let Some(client) = client {
+                    cx.part(Part::ProxyClient(client));
+                }
+            }
+            proxy_protocol::Header::Malformed { len } => {
+                self.buf.drain(..len);
+                cx.odd(Anomaly::MalformedProxyHeader);
+                self.state = State::Start;
+            }
+            proxy_protocol::Header::Absent => match start::is_tls(&self.buf) {
+                None => return &[],
+                Some(true) => cx.switch(Protocol::Tls),
+                Some(false) => self.state = State::Start,
+            },
+        }
+        self.refeed(cx);
+        &[]
+    }
+
+    fn start<'d>(&mut self, mut data: &'d [u8], cx: &mut Context<'_>) -> &'d [u8] {
+        if self.buf.is_empty() {
+            // RFC 9112 section 2.2: empty lines before a start line are ignored.
+            let blank = data.iter().position(|b| !matches!(b, b'\r' | b'\n'));
+            data = data.get(blank.unwrap_or(data.len())..).unwrap_or_default();
+            if data.is_empty() {
+                return data;
+            }
+            self.started_at = cx.at;
+        }
+        let Some((line, rest)) = memchr(b'\n', data).and_then(|lf| data.split_at_checked(lf + 1))
+        else {
+            self.buf.extend_from_slice(data);
+            if !start::may_become(self.dir, &self.buf) {
+                self.state = State::Lost;
+                self.refeed(cx);
+            } else if self.buf.len() > cx.limits.head {
+                self.state = State::Head;
+                self.refeed(cx);
+            }
+            return &[];
+        };
+        if self.buf.is_empty() {
+            return match self.recognise(line, cx) {
+                true => rest,
+                false => data,
+            };
+        }
+        self.buf.extend_from_slice(line);
+        let line = mem::take(&mut self.buf);
+        if !self.recognise(&line, cx) {
+            self.buf = line;
+            self.refeed(cx);
+        }
+        rest
+    }
+
+    /// Decides what a line is; `true` where that was all of it, `false` where the state is now the
+    /// one to read it in.
+    fn recognise(&mut self, line: &[u8], cx: &mut Context<'_>) -> bool {
+        let kind = if line.len() > cx.limits.head {
+            start::may_become(self.dir, line).then_some(StartLine::Head)
+        } else {
+            start::classify(self.dir, line)
+        };
+        match kind {
+            Some(StartLine::Head) => self.state = State::Head,
+            None => self.state = State::Lost,
+            Some(StartLine::Simple) => {
+                self.simple_request(line, cx);
+                return true;
+            }
+            Some(StartLine::Http2) => {
+                cx.switch(Protocol::Http2);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn lost<'d>(&mut self, data: &'d [u8], cx: &mut Context<'_>) -> &'d [u8] {
+        let end = memchr(b'\n', data).map(|lf| lf + 1);
+        let (line, rest) = data.split_at(end.unwrap_or(data.len()));
+        self.buf.extend_from_slice(line);
+        self.count_junk(line.len(), cx);
+        let look = cx.limits.look;
+        if end.is_some() {
+            self.lost_line(cx);
+        } else if let Some(first) = self.candidate {
+            let second = self.buf.get(first..).unwrap_or_default();
+            if second.len() > look {
+                self.judge_candidate(first, cx);
+            }
+        } else if self.buf.len() > look.saturating_mul(2) {
+            self.drop_front(self.buf.len() - look);
+        }
+        rest
+    }
+
+    /// In `Lost`, with a whole line at the end of `buf`.
+    fn lost_line(&mut self, cx: &mut Context<'_>) {
+        if let Some(first) = self.candidate
+            && self.judge_candidate(first, cx)
+        {
+            return;
+        }
+        let skip = self.buf.len().saturating_sub(cx.limits.look);
+        let window = self.buf.get(skip..).unwrap_or_default();
+        match start::find(self.dir, window) {
+            Some(at) => {
+                self.drop_front(skip + at);
+                self.started_at = cx.at;
+                self.candidate = Some(self.buf.len());
+            }
+            None => self.drop_front(self.buf.len()),
+        }
+    }
+
+    /// Whether the line behind something like a start line says that it is one.
+    fn judge_candidate(&mut self, first: usize, cx: &mut Context<'_>) -> bool {
+        self.candidate = None;
+        let second = self.buf.get(first..).unwrap_or_default();
+        let good = start::may_follow(second.get(..cx.limits.look).unwrap_or(second));
+        if good {
+            self.state = State::Head;
+            self.refeed(cx);
+        } else {
+            self.drop_front(first);
+        }
+        good
+    }
+
+    fn drop_front(&mut self, len: usize) {
+        self.buf.drain(..len);
+        self.dropped |= len > 0 && !self.quiet;
+    }
+
+    fn count_junk(&mut self, len: usize, cx: &mut Context<'_>) {
+        if cx.shared.recognised {
+            return;
+        }
+        let (client, server) = &mut cx.shared.junk;
+        let mine = match self.dir {
+            Direction::ClientToServer => &mut *client,
+            Direction::ServerToClient => &mut *server,
+        };
+        *mine = mine.saturating_add(len as u64);
+        // One direction alone may be the rest of a body.
+        if *client > 0 && *server > 0 && client.saturating_add(*server) >= cx.limits.look as u64 {
+            cx.switch(Protocol::Unknown);
+        }
+    }
+
+    fn lose(&mut self) {
+        self.buf.clear();
+        self.head.clear();
+        self.candidate = None;
+        self.state = State::Lost;
+    }
+}
