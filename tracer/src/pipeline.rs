@@ -6,7 +6,7 @@ use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
 use crate::http::{Http, Part, Protocol, body};
 use crate::limits::Limits;
-use crate::model::{Anomaly, Case, ConnId, Exchange, Health, Packet, Timestamp};
+use crate::model::{Case, ConnId, Exchange, Health, Packet, Timestamp};
 use crate::pair::Pairing;
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
@@ -127,7 +127,13 @@ impl Pipeline {
     /// The source is done: everything that is still under way is over.
     pub fn finish(&mut self) {
         let now = self.now;
-        let Self { connections, options, desk, health, .. } = self;
+        let Self {
+            connections,
+            options,
+            desk,
+            health,
+            ..
+        } = self;
         connections.finish(&mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
@@ -159,8 +165,18 @@ impl Pipeline {
     }
 
     fn packet(&mut self, frame: &Frame<'_>) {
-        let Self { decoder, connections, options, desk, health, trails, .. } = self;
-        health.first_at = health.first_at.map_or(Some(frame.at), |at| Some(at.min(frame.at)));
+        let Self {
+            decoder,
+            connections,
+            options,
+            desk,
+            health,
+            trails,
+            ..
+        } = self;
+        health.first_at = health
+            .first_at
+            .map_or(Some(frame.at), |at| Some(at.min(frame.at)));
         health.last_at = health.last_at.max(Some(frame.at));
         health.packets += 1;
         health.bytes += frame.data.len() as u64;
@@ -199,7 +215,14 @@ impl Pipeline {
 
     /// What follows from the input that was taken in, and from the time that has passed with it.
     fn after_input(&mut self) {
-        let Self { connections, options, desk, health, now, .. } = self;
+        let Self {
+            connections,
+            options,
+            desk,
+            health,
+            now,
+            ..
+        } = self;
         connections.tick(*now, &mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
@@ -208,14 +231,32 @@ impl Pipeline {
     }
 
     fn clear_desk(&mut self) {
-        let Self { desk, settling, settled, trails, options, now, .. } = self;
+        let Self {
+            desk,
+            settling,
+            settled,
+            trails,
+            options,
+            now,
+            ..
+        } = self;
         for exchange in desk.selected.drain(..) {
-            let packets = trails.as_mut().map(|t| t.take(exchange.conn)).unwrap_or_default();
+            let packets = trails
+                .as_mut()
+                .map(|t| t.take(exchange.conn))
+                .unwrap_or_default();
             let due = now.plus(options.limits.settle);
-            settling.push_back(Settling { due, exchange, packets, followed_at: None });
+            settling.push_back(Settling {
+                due,
+                exchange,
+                packets,
+                followed_at: None,
+            });
         }
         for (number, at) in desk.followed.drain(..) {
-            let index = number.checked_sub(*settled).and_then(|i| usize::try_from(i).ok());
+            let index = number
+                .checked_sub(*settled)
+                .and_then(|i| usize::try_from(i).ok());
             if let Some(entry) = index.and_then(|i| settling.get_mut(i)) {
                 entry.followed_at = Some(at);
             }
@@ -237,10 +278,15 @@ impl Pipeline {
     }
 
     fn case(&mut self, entry: Settling) {
-        let Settling { due, mut exchange, packets, followed_at } = entry;
+        let Settling {
+            due,
+            mut exchange,
+            packets,
+            followed_at,
+        } = entry;
         let until = followed_at.unwrap_or(due);
         self.name_owners(&mut exchange, until);
-        exchange.client_addresses = client::addresses(&exchange);
+        exchange.client_addresses = client::addresses(&exchange, exchange.proxy_client);
         if !self.options.selection.matches(&exchange) {
             return;
         }
@@ -258,15 +304,24 @@ impl Pipeline {
         let (client, server) = (&exchange.client, &exchange.server);
         let asked = exchange.request.as_ref().map(|r| r.message.started_at);
         let answered = exchange.response.as_ref().map(|r| r.message.started_at);
-        let client_end =
-            SocketEnd { cookie: client.cookie, local: client.addr, remote: server.addr };
-        let server_end =
-            SocketEnd { cookie: server.cookie, local: server.addr, remote: client.addr };
+        let client_end = SocketEnd {
+            cookie: client.cookie,
+            local: client.addr,
+            remote: server.addr,
+        };
+        let server_end = SocketEnd {
+            cookie: server.cookie,
+            local: server.addr,
+            remote: client.addr,
+        };
         let request = SentBetween {
             from: asked.or(answered).unwrap_or(until),
             until: answered.filter(|_| asked.is_some()).unwrap_or(until),
         };
-        let response = SentBetween { from: answered.unwrap_or(until), until };
+        let response = SentBetween {
+            from: answered.unwrap_or(until),
+            until,
+        };
         exchange.client.owner = self.owners.sender(client_end, request);
         exchange.server.owner = self.owners.sender(server_end, response);
     }
@@ -283,7 +338,12 @@ impl Desk {
     ) {
         match event {
             Event::Chunk(chunk) => {
-                let Conversation { http, pairing, last_selected, .. } = conversation;
+                let Conversation {
+                    http,
+                    pairing,
+                    last_selected,
+                    ..
+                } = conversation;
                 http.push(&chunk, &options.limits, &mut |at, direction, part| {
                     count(health, &part);
                     if matches!(part, Part::Request(_) | Part::Response(_))
@@ -291,19 +351,34 @@ impl Desk {
                     {
                         self.followed.push((number, at));
                     }
-                    pairing.push(connection, at, direction, part, &options.limits, &mut |exchange| {
-                        self.exchange(options, health, exchange, last_selected);
-                    });
+                    pairing.push(
+                        connection,
+                        at,
+                        direction,
+                        part,
+                        &options.limits,
+                        &mut |exchange| {
+                            self.exchange(options, health, exchange, last_selected);
+                        },
+                    );
                 });
             }
             Event::Woken { at } => {
-                let Conversation { pairing, last_selected, .. } = conversation;
+                let Conversation {
+                    pairing,
+                    last_selected,
+                    ..
+                } = conversation;
                 pairing.expire(connection, at, &options.limits, &mut |exchange| {
                     self.exchange(options, health, exchange, last_selected);
                 });
             }
             Event::Closed { at } => {
-                let Conversation { pairing, last_selected, .. } = conversation;
+                let Conversation {
+                    pairing,
+                    last_selected,
+                    ..
+                } = conversation;
                 pairing.close(connection, at, &options.limits, &mut |exchange| {
                     self.exchange(options, health, exchange, last_selected);
                 });
@@ -349,13 +424,21 @@ fn count(health: &mut Health, part: &Part<'_>) {
 }
 
 fn decode_bodies(exchange: &mut Exchange, limits: &Limits) {
-    let Exchange { request, response, anomalies, .. } = exchange;
-    let messages =
-        request.iter_mut().map(|r| &mut r.message).chain(response.iter_mut().map(|r| &mut r.message));
+    let Exchange {
+        request,
+        response,
+        anomalies,
+        ..
+    } = exchange;
+    let messages = request
+        .iter_mut()
+        .map(|r| &mut r.message)
+        .chain(response.iter_mut().map(|r| &mut r.message));
     for message in messages {
-        let failed = body::decode(message, limits.body_decoded);
-        if failed && !anomalies.contains(&Anomaly::UndecodableBody) {
-            anomalies.push(Anomaly::UndecodableBody);
+        if let Some(anomaly) = body::decode_message(message, limits.body_decoded)
+            && !anomalies.contains(&anomaly)
+        {
+            anomalies.push(anomaly);
         }
     }
 }
@@ -375,7 +458,8 @@ impl Losses {
     fn add(&mut self, at: Timestamp, count: u64) {
         if self.reports.len() == Self::KEPT {
             // Merged, not forgotten: the oldest report then stands for all before it.
-            if let (Some(oldest), Some(next)) = (self.reports.pop_front(), self.reports.front_mut()) {
+            if let (Some(oldest), Some(next)) = (self.reports.pop_front(), self.reports.front_mut())
+            {
                 next.1 = next.1.saturating_add(oldest.1);
             }
         }
@@ -384,6 +468,11 @@ impl Losses {
 
     /// Records lost since `from`, as far as they were reported.
     fn since(&self, from: Timestamp) -> u64 {
-        self.reports.iter().rev().take_while(|(at, _)| *at >= from).map(|(_, count)| count).sum()
+        self.reports
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at >= from)
+            .map(|(_, count)| count)
+            .sum()
     }
 }

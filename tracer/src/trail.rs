@@ -56,13 +56,17 @@ impl Trails {
         self.bytes += cost(&packet);
         trail.packets.push_back(packet);
         while trail.bytes > self.limit_each {
-            let Some(oldest) = trail.packets.pop_front() else { break };
+            let Some(oldest) = trail.packets.pop_front() else {
+                break;
+            };
             trail.bytes -= cost(&oldest);
             self.bytes -= cost(&oldest);
             self.evicted += 1;
         }
         while self.bytes > self.limit_all {
-            let Some((_, oldest)) = self.trails.pop_first() else { break };
+            let Some((_, oldest)) = self.trails.pop_first() else {
+                break;
+            };
             self.bytes -= oldest.bytes;
             self.evicted += oldest.packets.len() as u64;
         }

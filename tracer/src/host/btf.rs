@@ -235,7 +235,17 @@ mod tests {
         /// `struct linux_binprm { long state; char *filename @8 }`.
         fn kernel() -> Self {
             let mut b = Self::default();
-            let [long, task, state, start, leader, comm, bits, binprm, filename] = [
+            let [
+                long,
+                task,
+                state,
+                start,
+                leader,
+                comm,
+                bits,
+                binprm,
+                filename,
+            ] = [
                 "long",
                 "task_struct",
                 "state",
@@ -269,7 +279,11 @@ mod tests {
                 1 << 31 | KIND_STRUCT << 24 | 5,
                 members.as_flattened(),
             );
-            b.entry(binprm, KIND_STRUCT << 24 | 2, &[state, 1, 0, filename, 1, 64]);
+            b.entry(
+                binprm,
+                KIND_STRUCT << 24 | 2,
+                &[state, 1, 0, filename, 1, 64],
+            );
             b
         }
 

@@ -44,7 +44,10 @@ impl<W: Write> PcapngSink<W> {
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(&self.pending).and_then(|()| self.out.flush());
+        let written = self
+            .out
+            .write_all(&self.pending)
+            .and_then(|()| self.out.flush());
         self.pending.clear();
         written
     }

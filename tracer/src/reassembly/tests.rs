@@ -216,7 +216,10 @@ fn the_middle_of_a_connection() {
             ">900@700:abc <703@903:xyz <700@903:uvw",
             ">0:abc <0:uvw <3:xyz",
         ),
-        (">900@700:abc <703@903:xyz >903@706 +251", ">0:abc <0?3 <3:xyz"),
+        (
+            ">900@700:abc <703@903:xyz >903@706 +251",
+            ">0:abc <0?3 <3:xyz",
+        ),
         (">900@700:abc <9000000@903:xyz", ">0:abc <0:xyz"),
         (">900@700:abc <700F@903", ">0:abc <0.fin"),
     ] {
@@ -398,5 +401,8 @@ fn a_flow_is_woken_once_and_in_time() {
     assert_eq!(script.take_trace(), ">1:b woken");
     // A hole in the same connection does not wake it earlier or later.
     script.feed(">2:c >4:e <0@5 +260 +50");
-    assert_eq!(script.take_trace(), ">2:c >3?1 >4:e <0:x woken".replace(" <0:x", ""));
+    assert_eq!(
+        script.take_trace(),
+        ">2:c >3?1 >4:e <0:x woken".replace(" <0:x", "")
+    );
 }

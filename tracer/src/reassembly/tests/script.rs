@@ -175,9 +175,9 @@ impl Script {
         work(&mut self.reassembler, at, &mut |info, flow, event| {
             flow.memory = self.flow_memory;
             flow.wakes_at = match (event, self.wakes_after_ms) {
-                (Event::Chunk(chunk), Some(after)) => {
-                    flow.wakes_at.or(Some(chunk.at.plus(Duration::from_millis(after))))
-                }
+                (Event::Chunk(chunk), Some(after)) => flow
+                    .wakes_at
+                    .or(Some(chunk.at.plus(Duration::from_millis(after)))),
                 _ => None,
             };
             self.conflict |= info.conflict;
