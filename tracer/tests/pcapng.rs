@@ -1,5 +1,12 @@
 //! What `-w` writes is a capture: this tool and an independent parser read back the same.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;

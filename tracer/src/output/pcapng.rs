@@ -31,14 +31,20 @@ pub struct PcapngFile {
     file: File,
     /// Whether it can be cut back: pipes and terminals cannot.
     is_regular: bool,
-    /// Bytes in the file, all of them in whole blocks.
-    len: u64,
+    /// What is in the file: whole blocks.
+    written: Totals,
+    /// The same, once `pending` is written.
+    totals: Totals,
     /// Blocks that are not in the file yet.
     pending: Vec<u8>,
-    /// Link types of the interfaces in the file, in order.
+    /// Link types of the interfaces, in order.
     interfaces: Vec<u16>,
-    /// Interfaces in the file, as opposed to those that are pending.
-    interfaces_written: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    bytes: u64,
+    interfaces: usize,
     packets: u64,
     first_at: Option<Timestamp>,
     last_at: Timestamp,
@@ -72,13 +78,10 @@ impl PcapngFile {
             path: path.to_owned(),
             file,
             is_regular,
-            len: 0,
+            written: Totals::default(),
+            totals: Totals::default(),
             pending: Vec::new(),
             interfaces: Vec::new(),
-            interfaces_written: 0,
-            packets: 0,
-            first_at: None,
-            last_at: Timestamp::default(),
         };
         section_header(&mut this.pending);
         this.write_pending()?;
@@ -90,12 +93,13 @@ impl PcapngFile {
         let written = self.file.write_all(&self.pending);
         let result = match written {
             Ok(()) => {
-                self.len += self.pending.len() as u64;
-                self.interfaces_written = self.interfaces.len();
+                self.totals.bytes += self.pending.len() as u64;
+                self.written = self.totals;
                 Ok(())
             }
             Err(error) => {
-                self.interfaces.truncate(self.interfaces_written);
+                self.totals = self.written;
+                self.interfaces.truncate(self.written.interfaces);
                 let state = match self.cut_back() {
                     Ok(()) => "what was written before is whole",
                     Err(_) => "it may end within a packet",
@@ -114,8 +118,10 @@ impl PcapngFile {
         if !self.is_regular {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        self.file.set_len(self.len)?;
-        self.file.seek(SeekFrom::Start(self.len)).map(drop)
+        self.file.set_len(self.written.bytes)?;
+        self.file
+            .seek(SeekFrom::Start(self.written.bytes))
+            .map(drop)
     }
 
     fn packet(&mut self, packet: &Packet, flags: u32, comments: &[&str]) {
@@ -137,9 +143,9 @@ impl PcapngFile {
                 option(out, 0, &[]);
             }
         });
-        self.packets += 1;
-        self.first_at.get_or_insert(packet.at);
-        self.last_at = self.last_at.max(packet.at);
+        self.totals.packets += 1;
+        self.totals.first_at.get_or_insert(packet.at);
+        self.totals.last_at = self.totals.last_at.max(packet.at);
     }
 
     /// The number of the interface for a link type; there is one for each.
@@ -148,6 +154,7 @@ impl PcapngFile {
         let place = known.unwrap_or_else(|| {
             interface_description(&mut self.pending, link_type);
             self.interfaces.push(link_type);
+            self.totals.interfaces = self.interfaces.len();
             self.interfaces.len() - 1
         });
         // There are no more interfaces than 16-bit link types.
@@ -166,10 +173,14 @@ impl PcapngFile {
         };
         let by_interface = lost(&[LossPlace::CaptureFile]);
         let by_system = lost(&[LossPlace::RingPacket, LossPlace::PacketUnreadable]);
+        let totals = self.totals;
         block(&mut self.pending, 5, |out| {
             out.extend_from_slice(&interface.to_le_bytes());
-            time(out, self.last_at);
-            for (code, at) in [(2, self.first_at), (3, self.first_at.map(|_| self.last_at))] {
+            time(out, totals.last_at);
+            for (code, at) in [
+                (2, totals.first_at),
+                (3, totals.first_at.map(|_| totals.last_at)),
+            ] {
                 if let Some(at) = at {
                     let mut value = Vec::with_capacity(8);
                     time(&mut value, at);
@@ -180,7 +191,7 @@ impl PcapngFile {
                 (4, health.packets),
                 (5, by_interface),
                 (7, by_system),
-                (8, self.packets),
+                (8, totals.packets),
             ] {
                 option(out, code, &count.to_le_bytes());
             }
