@@ -1,11 +1,6 @@
 //! What `-w` writes is a capture: this tool and an independent parser read back the same.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::fs;
 use std::io::ErrorKind;
