@@ -1,5 +1,7 @@
 //! What `-w` writes is a capture: this tool and an independent parser read back the same.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -134,7 +134,7 @@ impl Waiting {
     fn add(&mut self, fragment: &Fragment<'_>) -> Result<bool, Nonsense> {
         let data = fragment.layer.data;
         let start = fragment.offset;
-        let on_wire = data.len() + fragment.layer.beyond as usize;
+        let on_wire = fragment.layer.wire_len();
         let end = start + on_wire;
         let odd = !fragment.last && !on_wire.is_multiple_of(8);
         let past_end = self

@@ -32,6 +32,9 @@ pub(super) fn v4(layer: Layer<'_>) -> Option<Found<'_>> {
         // Handed to a network card that cuts it, so larger than the field can say.
         0 => layer,
         _ if total < header_len => return None,
+        // More than was on the wire: true where a mirror port or a tunnel cut the packet before it
+        // was captured, else damage.
+        _ if total > layer.wire_len() && !is_sound(layer.data.get(..header_len)?) => layer,
         _ => layer.of_len(total),
     };
     let payload = packet.after(header_len)?;
@@ -54,6 +57,16 @@ pub(super) fn v4(layer: Layer<'_>) -> Option<Found<'_>> {
         last: fragment & 0x2000 == 0,
         layer: payload,
     }))
+}
+
+/// Whether the checksum of an IPv4 header is right (RFC 1071).
+fn is_sound(header: &[u8]) -> bool {
+    let words = header.as_chunks::<2>().0;
+    let sum: u32 = words
+        .iter()
+        .map(|w| u32::from(u16::from_be_bytes(*w)))
+        .sum();
+    (sum & 0xffff) + (sum >> 16) == 0xffff
 }
 
 /// IPv6 (RFC 8200).

@@ -64,6 +64,11 @@ impl<'a> Layer<'a> {
         }
     }
 
+    /// How many bytes of the layer there were on the wire.
+    pub(super) fn wire_len(self) -> usize {
+        self.data.len() + self.beyond as usize
+    }
+
     /// What follows a header of `len` bytes.
     pub(super) fn after(self, len: usize) -> Option<Self> {
         Some(Self {

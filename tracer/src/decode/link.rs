@@ -136,7 +136,7 @@ fn nflog(layer: Layer<'_>) -> Option<Found<'_>> {
     let mut rest = layer.after(4)?;
     while let Some(&[a, b, c, d]) = rest.data.first_chunk() {
         let little = usize::from(u16::from_le_bytes([a, b]));
-        let (len, kind) = if (4..=rest.data.len() + rest.beyond as usize).contains(&little) {
+        let (len, kind) = if (4..=rest.wire_len()).contains(&little) {
             (little, u16::from_le_bytes([c, d]))
         } else {
             let big = usize::from(u16::from_be_bytes([a, b]));

@@ -224,6 +224,18 @@ fn a_length_of_zero_means_what_was_captured() {
 }
 
 #[test]
+fn a_length_beyond_the_wire_counts_where_the_header_is_sound() {
+    let mut packet = packet_v4(b"0123456789");
+    packet.truncate(packet.len() - 4);
+    packet[10..12].copy_from_slice(&[0xb6, 0xb9]);
+    let sound = segment_of(&packet);
+    assert_eq!((sound.payload, sound.cut), (&b"012345"[..], 4));
+    packet[2] = 9;
+    let damaged = segment_of(&packet);
+    assert_eq!((damaged.payload, damaged.cut), (&b"012345"[..], 0));
+}
+
+#[test]
 fn the_rest_of_the_segment() {
     let mut packet = packet_v4(b"x");
     packet[20 + 13] = 0x13;

@@ -38,9 +38,13 @@ fn the_first_copy_of_an_overlap_counts() {
     let mut lie = whole.clone();
     lie[20..24].fill(b'x');
     lie[32..].fill(b'x');
-    let payload = push(&mut decoder, 0, &piece(16, true, &lie[16..32])[..20 + 12]);
-    assert_eq!(payload, None, "cut, so not complete");
-    let payload = push(&mut decoder, 0, &piece(16, true, &lie[16..32]));
+    let middle = piece(16, true, &lie[16..32]);
+    let cut = crate::source::Frame {
+        wire_len: 36,
+        ..frame(101, &middle[..32])
+    };
+    assert_eq!(decoder.decode(&cut), Decoded::Fragment, "it lacks its end");
+    let payload = push(&mut decoder, 0, &middle);
     assert_eq!(payload.unwrap(), b"AAAABBBBCCCCDDDD");
 }
 
