@@ -19,40 +19,17 @@ const LINKTYPE_RAW: u16 = 101;
 /// Writes pcapng to `W`, one write a case, so that a `W` which keeps writes whole
 /// ([`WholeFile`](super::WholeFile)) holds a valid file at any time.
 #[derive(Debug)]
-<<<<<<< HEAD
 pub struct PcapngSink<W> {
     out: W,
     /// Blocks that are not written yet.
     pending: Vec<u8>,
     /// Link types of the interfaces that are described, in order.
     interfaces: Vec<u16>,
-=======
-pub struct PcapngFile {
-    path: PathBuf,
-    file: File,
-    /// Whether it can be cut back: pipes and terminals cannot.
-    is_regular: bool,
-    /// What is in the file: whole blocks.
-    written: Totals,
-    /// The same, once `pending` is written.
-    totals: Totals,
-    /// Blocks that are not in the file yet.
-    pending: Vec<u8>,
-    /// Link types of the interfaces, in order.
-    interfaces: Vec<u16>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    bytes: u64,
-    interfaces: usize,
->>>>>>> offline
     packets: u64,
     first_at: Option<Timestamp>,
     last_at: Timestamp,
 }
 
-<<<<<<< HEAD
 impl<W: Write> PcapngSink<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
@@ -73,80 +50,6 @@ impl<W: Write> PcapngSink<W> {
             .and_then(|()| self.out.flush());
         self.pending.clear();
         written
-=======
-impl PcapngFile {
-    /// Creates the file, readable by its owner alone; what was in it before goes.
-    ///
-    /// # Errors
-    /// Where it cannot be created or written.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let fail = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot create {}: {error}", path.display()),
-            )
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(MODE)
-            .open(path)
-            .map_err(fail)?;
-        let is_regular = file.metadata().map_err(fail)?.is_file();
-        if is_regular {
-            let owner_alone = Permissions::from_mode(MODE);
-            file.set_permissions(owner_alone).map_err(fail)?;
-        }
-        let mut this = Self {
-            path: path.to_owned(),
-            file,
-            is_regular,
-            written: Totals::default(),
-            totals: Totals::default(),
-            pending: Vec::new(),
-            interfaces: Vec::new(),
-        };
-        section_header(&mut this.pending);
-        this.write_pending()?;
-        Ok(this)
-    }
-
-    /// Puts all pending blocks into the file, or none of them.
-    fn write_pending(&mut self) -> io::Result<()> {
-        let written = self.file.write_all(&self.pending);
-        let result = match written {
-            Ok(()) => {
-                self.totals.bytes += self.pending.len() as u64;
-                self.written = self.totals;
-                Ok(())
-            }
-            Err(error) => {
-                self.totals = self.written;
-                self.interfaces.truncate(self.written.interfaces);
-                let state = match self.cut_back() {
-                    Ok(()) => "what was written before is whole",
-                    Err(_) => "it may end within a packet",
-                };
-                let path = self.path.display();
-                let what = format!("cannot write {path}: {error}; {state}");
-                Err(io::Error::new(error.kind(), what))
-            }
-        };
-        self.pending.clear();
-        result
-    }
-
-    /// Removes what a failed write left behind the last whole block.
-    fn cut_back(&mut self) -> io::Result<()> {
-        if !self.is_regular {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        self.file.set_len(self.written.bytes)?;
-        self.file
-            .seek(SeekFrom::Start(self.written.bytes))
-            .map(drop)
->>>>>>> offline
     }
 
     fn packet(&mut self, packet: &Packet, flags: u32, comments: &[&str]) {
@@ -168,9 +71,9 @@ impl PcapngFile {
                 option(out, 0, &[]);
             }
         });
-        self.totals.packets += 1;
-        self.totals.first_at.get_or_insert(packet.at);
-        self.totals.last_at = self.totals.last_at.max(packet.at);
+        self.packets += 1;
+        self.first_at.get_or_insert(packet.at);
+        self.last_at = self.last_at.max(packet.at);
     }
 
     /// The number of the interface for a link type; there is one for each.
@@ -179,7 +82,6 @@ impl PcapngFile {
         let place = known.unwrap_or_else(|| {
             interface_description(&mut self.pending, link_type);
             self.interfaces.push(link_type);
-            self.totals.interfaces = self.interfaces.len();
             self.interfaces.len() - 1
         });
         // There are no more interfaces than 16-bit link types.
@@ -198,14 +100,10 @@ impl PcapngFile {
         };
         let by_interface = lost(&[LossPlace::CaptureFile]);
         let by_system = lost(&[LossPlace::RingPacket, LossPlace::PacketUnreadable]);
-        let totals = self.totals;
         block(&mut self.pending, 5, |out| {
             out.extend_from_slice(&interface.to_le_bytes());
-            time(out, totals.last_at);
-            for (code, at) in [
-                (2, totals.first_at),
-                (3, totals.first_at.map(|_| totals.last_at)),
-            ] {
+            time(out, self.last_at);
+            for (code, at) in [(2, self.first_at), (3, self.first_at.map(|_| self.last_at))] {
                 if let Some(at) = at {
                     let mut value = Vec::with_capacity(8);
                     time(&mut value, at);
@@ -216,7 +114,7 @@ impl PcapngFile {
                 (4, health.packets),
                 (5, by_interface),
                 (7, by_system),
-                (8, totals.packets),
+                (8, self.packets),
             ] {
                 option(out, code, &count.to_le_bytes());
             }
