@@ -13,6 +13,7 @@ mod scene;
 mod seen;
 mod traffic;
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -273,24 +274,16 @@ fn what_does_not_fit_is_counted() {
 #[test]
 fn nothing_is_left_behind() {
     let scene = Scene::new("clean");
-    let before = programs();
     let source = LiveSource::start(&options(scene.attach()), Arc::default()).unwrap();
-    let ours: Vec<u32> = programs()
-        .into_iter()
-        .filter(|id| !before.contains(id))
-        .collect();
+    let ours = programs_of("self");
     assert!(ours.len() >= 2, "{ours:?}");
     drop(source);
-    // The kernel frees programs after a grace period of its own; wait for that, not for a time.
-    while programs().iter().any(|id| ours.contains(id)) {
-        thread::yield_now();
-    }
+    wait_until_freed(&ours);
 }
 
 #[test]
 fn nothing_is_left_behind_by_a_process_that_is_killed() {
     let scene = Scene::new("killed");
-    let before = programs();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -309,16 +302,11 @@ fn nothing_is_left_behind_by_a_process_that_is_killed() {
             .any(|line| line.unwrap().contains("capturing")),
         "it starts"
     );
-    let ours: Vec<u32> = programs()
-        .into_iter()
-        .filter(|id| !before.contains(id))
-        .collect();
+    let ours = programs_of(&child.id().to_string());
     assert!(ours.len() >= 2, "{ours:?}");
     child.kill().unwrap();
     child.wait().unwrap();
-    while programs().iter().any(|id| ours.contains(id)) {
-        thread::yield_now();
-    }
+    wait_until_freed(&ours);
 }
 
 /// The process of the test above; not a test.
@@ -373,9 +361,23 @@ fn options(attach: Attach) -> Options {
     }
 }
 
-/// Ids of the programs that are loaded in the kernel.
-fn programs() -> Vec<u32> {
-    aya::programs::loaded_programs()
-        .map(|program| program.unwrap().id())
+/// Ids of the programs that a process (`self` or a number) has loaded and holds.
+fn programs_of(process: &str) -> Vec<u32> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fdinfo")).unwrap();
+    descriptors
+        .filter_map(|descriptor| fs::read_to_string(descriptor.unwrap().path()).ok())
+        .filter_map(|info| {
+            info.lines()
+                .find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
+        })
         .collect()
+}
+
+/// Waits until the kernel has freed these programs, which it does after a grace period of its own.
+fn wait_until_freed(ids: &[u32]) {
+    // Programs of others come and go meanwhile; one that went is an error here.
+    let loaded = || aya::programs::loaded_programs().flatten();
+    while loaded().any(|program| ids.contains(&program.id())) {
+        thread::yield_now();
+    }
 }

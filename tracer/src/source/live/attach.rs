@@ -348,7 +348,7 @@ mod tests {
 
     /// Needs root.
     #[test]
-    fn both_methods_see_packets_and_leave_nothing() {
+    fn each_method_sees_packets_and_leaves_nothing() {
         // SAFETY: takes a number and concerns this thread alone.
         let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) };
         assert_eq!(
@@ -358,7 +358,7 @@ mod tests {
             std::io::Error::last_os_error()
         );
         run("ip link set lo up");
-        for method in [Method::Link, Method::Qdisc] {
+        for method in [Method::of_kernel(), Method::Qdisc] {
             let mut ebpf = EbpfLoader::new()
                 .override_global(global::PORTS, &[u64::MAX; PORT_WORDS], true)
                 .load(OBJECT)
