@@ -25,6 +25,7 @@ pub(crate) fn exchange(request: Request, response: Response) -> Exchange {
         interim: Vec::new(),
         response: Some(response),
         anomalies: Vec::new(),
+        proxy_client: None,
         client_addresses: vec![ClientAddress {
             source: ClientSource::SocketPeer,
             text: peer.to_string(),

@@ -230,6 +230,7 @@ fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
             interim: Vec::new(),
             response: None,
             anomalies: Vec::new(),
+            proxy_client: None,
             client_addresses: Vec::new(),
         },
         packets: vec![

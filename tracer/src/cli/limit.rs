@@ -23,7 +23,7 @@ pub struct LimitArgs {
     #[arg(long = "limit-body", value_name = "SIZE", value_parser = units::size)]
     body: Option<usize>,
 
-    /// Bytes of packets kept of each connection for -w [default: 16MiB]
+    /// Bytes of packets kept of each connection for -w [default: 4MiB]
     #[arg(long = "limit-packets", value_name = "SIZE", value_parser = units::size)]
     packets: Option<usize>,
 
