@@ -1,4 +1,18 @@
 //! Segments become [`Chunk`]s in order, or a gap; the connection table.
+//!
+//! **Order.** Each direction is handed out byte by byte, in order, each byte once; of two copies
+//! the first wins. Between the directions the order is causal: what a segment carries is handed
+//! out after everything that its sender had received, which its acknowledgement number tells. So
+//! an answer never overtakes its request, though packets may be captured out of order or at
+//! several places. Nothing waits for a direction that was never seen.
+//!
+//! **Gaps.** A hole is given up, and what waits behind it handed out, when it is open for longer
+//! than `limits.acked_hole` after the receiver acknowledged bytes behind it, or for longer than
+//! `limits.open_hole` in any case; when what waits is over `limits.out_of_order`; and when the
+//! connection ends. Bytes that were left out of the capture are a gap of another kind at once.
+//!
+//! **Which end is the client** is told in `orient.rs`. A connection whose handshake was not seen
+//! starts with its first segment that carries bytes.
 
 mod clock;
 mod duplex;

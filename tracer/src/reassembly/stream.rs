@@ -231,7 +231,7 @@ impl Stream {
         let acked_to = self.acked.min(self.fin);
         let acked = acked_to > self.next;
         match self.store.first() {
-            Some((at, _)) if at == self.next => None,
+            Some((at, _)) if at <= self.next => None,
             Some((at, held)) => Some(Hole {
                 end: if acked { at.min(acked_to) } else { at },
                 acked,

@@ -42,6 +42,21 @@ fn one_direction() {
 }
 
 #[test]
+fn a_stream_goes_on_past_four_gibibytes() {
+    let mut script = Script::new(Limits::default());
+    script.feed(OPEN);
+    let part = 1_000_000_000;
+    for i in 0..9_u64 {
+        script.feed(&format!(">{}~{part} >{}~{part}", i * part, i * part));
+    }
+    script.take_trace();
+    script.feed(">9000000003:def <0@9000000006:x >8999999999:zabc >0:old");
+    assert_eq!(script.trace(), ">9000000000:abc >9000000003:def <0:x");
+    assert_eq!(script.reassembler.stats().implausible, 0);
+    assert_eq!(script.reassembler.stats().conflicts, 0);
+}
+
+#[test]
 fn an_answer_never_overtakes_its_request() {
     for (input, trace) in [
         (">0@0:req <0@3:ans", ">0:req <0:ans"),

@@ -134,7 +134,7 @@ impl Script {
         let number = |mark: char| {
             let (_, number) = rest.split_once(mark)?;
             let end = number.find(['@', '~']).unwrap_or(number.len());
-            Some(number[..end].parse::<u32>().unwrap())
+            Some(number[..end].parse::<u64>().unwrap())
         };
         let has = |flag| rest.contains(flag);
         let end = rest.find(['S', 'F', 'R', '@', '~']).unwrap_or(rest.len());
@@ -148,7 +148,7 @@ impl Script {
                 src,
                 dst,
                 seq: base.wrapping_add(offset as u32),
-                ack: base.wrapping_add(ack.unwrap_or(0)),
+                ack: base.wrapping_add(ack.unwrap_or(0) as u32),
                 flags: Flags {
                     syn: has('S'),
                     ack: ack.is_some(),
@@ -156,7 +156,7 @@ impl Script {
                     rst: has('R'),
                 },
                 payload: payload.as_bytes(),
-                cut: number('~').unwrap_or(0),
+                cut: number('~').unwrap_or(0) as u32,
                 vantage,
             };
             reassembler.push(&segment, sink);
