@@ -30,6 +30,8 @@ pub(super) struct Outstanding {
     forgotten: u64,
     /// A gap may have hidden responses since the last one.
     uncertain: bool,
+    /// When a gap last may have hidden requests.
+    requests_lost_at: Option<Timestamp>,
     /// The place of the next exchange.
     next: u64,
 }
@@ -96,6 +98,11 @@ impl Outstanding {
         self.uncertain = true;
     }
 
+    /// Requests may be missing from here on.
+    pub(super) fn lose_requests(&mut self, at: Timestamp) {
+        self.requests_lost_at = Some(at);
+    }
+
     /// Bytes it holds.
     pub(super) fn memory(&self) -> usize {
         self.asked.capacity() * size_of::<Asked>() + self.orphans.capacity() * size_of::<Orphan>()
@@ -114,17 +121,18 @@ impl Outstanding {
 
     /// After a gap: of the requests sent before this response, all but the last had their answer
     /// in the gap, for a client sends the next request when it has the answer. Where it did not
-    /// wait (two requests at one time), nobody can tell, and none is paired.
+    /// wait (two requests at one time), or where the request can be in a gap of its own, nobody
+    /// can tell, and none is paired.
     fn drop_hidden(&mut self, at: Timestamp) {
         self.forgotten = 0;
         let sent = self.asked.iter().take_while(|a| a.at <= at).count();
-        let (Some(last), Some(before)) = (
-            sent.checked_sub(1).and_then(|i| self.asked.get(i)),
-            sent.checked_sub(2).and_then(|i| self.asked.get(i)),
-        ) else {
+        let nth_last = |n| self.asked.get(sent.checked_sub(n)?);
+        let Some(last) = nth_last(1) else {
             return;
         };
-        let answered = if last.at > before.at { sent - 1 } else { sent };
+        let pipelined = nth_last(2).is_some_and(|before| before.at == last.at);
+        let hidden = self.requests_lost_at.is_some_and(|lost| lost >= last.at);
+        let answered = if pipelined || hidden { sent } else { sent - 1 };
         self.asked.drain(..answered);
     }
 
