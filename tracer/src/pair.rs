@@ -19,6 +19,9 @@ use crate::reassembly::Connection;
 
 use under_way::UnderWay;
 
+/// How many exchanges are looked at for one that can go.
+const OLDEST: usize = 16;
+
 /// The exchanges under way on one connection.
 #[derive(Debug, Default)]
 pub struct Pairing {
@@ -222,7 +225,8 @@ impl Pairing {
     /// that has its answer, or else the oldest.
     fn bound(&mut self, conn: &Connection, limits: &Limits, sink: &mut dyn FnMut(Exchange)) {
         if self.under_way.len() > limits.pipeline.saturating_add(1) {
-            let answered = self.under_way.iter().position(|e| e.response_over);
+            let mut oldest = self.under_way.iter().take(OLDEST);
+            let answered = oldest.position(|e| e.response_over);
             self.take_out(conn, answered.unwrap_or(0), sink);
         }
     }

@@ -183,7 +183,13 @@ impl Side {
                 self.abort(MessageEnd::Gap(kind), cx);
                 // A head that was not worth a message leaves the gap to the next one.
             }
-            State::Opening | State::Start | State::Lost => cx.odd(Anomaly::Gap),
+            State::Opening | State::Start => {
+                cx.odd(Anomaly::Gap);
+                if self.dir == Direction::ServerToClient && kind == GapKind::Lost {
+                    cx.shared.outstanding.lose_answer();
+                }
+            }
+            State::Lost => cx.odd(Anomaly::Gap),
         }
         self.lose_messages(cx);
         self.lose();

@@ -30,8 +30,8 @@ pub(super) struct Outstanding {
     forgotten: u64,
     /// A gap may have hidden responses since the last one.
     uncertain: bool,
-    /// When a gap last may have hidden requests.
-    requests_lost_at: Option<Timestamp>,
+    /// Requests may be missing before the exchange of this place.
+    requests_lost_before: Option<u64>,
     /// The place of the next exchange.
     next: u64,
 }
@@ -99,8 +99,18 @@ impl Outstanding {
     }
 
     /// Requests may be missing from here on.
-    pub(super) fn lose_requests(&mut self, at: Timestamp) {
-        self.requests_lost_at = Some(at);
+    pub(super) fn lose_requests(&mut self) {
+        self.requests_lost_before = Some(self.next);
+    }
+
+    /// The first bytes of the next response are lost: whatever is recognised next, it is not the
+    /// answer to the oldest request.
+    pub(super) fn lose_answer(&mut self) {
+        if self.forgotten > 0 {
+            self.forgotten -= 1;
+        } else {
+            self.asked.pop_front();
+        }
     }
 
     /// Bytes it holds.
@@ -131,7 +141,9 @@ impl Outstanding {
             return;
         };
         let pipelined = nth_last(2).is_some_and(|before| before.at == last.at);
-        let hidden = self.requests_lost_at.is_some_and(|lost| lost >= last.at);
+        let hidden = self
+            .requests_lost_before
+            .is_some_and(|next| last.exchange < next);
         let answered = if pipelined || hidden { sent } else { sent - 1 };
         self.asked.drain(..answered);
     }
@@ -204,6 +216,26 @@ mod tests {
         ask(&mut queue, Kind::Other, 1);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 4), (2, Kind::Other));
+    }
+
+    #[test]
+    fn a_request_in_a_gap_may_be_the_one_that_is_answered() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.lose_requests();
+        queue.lose_responses();
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        ask(&mut queue, Kind::Other, 5);
+        queue.lose_responses();
+        assert_eq!(answer(&mut queue, 6), (2, Kind::Other));
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_is_nobody_elses() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.lose_answer();
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Side {
     pub(super) fn lose_messages(&self, cx: &mut Context<'_>) {
         let outstanding = &mut cx.shared.outstanding;
         match self.dir {
-            Direction::ClientToServer => outstanding.lose_requests(cx.at),
+            Direction::ClientToServer => outstanding.lose_requests(),
             Direction::ServerToClient => outstanding.lose_responses(),
         }
     }
