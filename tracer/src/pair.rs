@@ -19,6 +19,9 @@ use crate::reassembly::Connection;
 
 use under_way::UnderWay;
 
+/// How many exchanges are looked at for one that can go.
+const OLDEST: usize = 16;
+
 /// The exchanges under way on one connection.
 #[derive(Debug, Default)]
 pub struct Pairing {
@@ -33,6 +36,8 @@ pub struct Pairing {
     proxy_client: Option<SocketAddr>,
     /// Bytes from the client may be missing: a response may have had a request.
     requests_missing: bool,
+    /// Bytes from the server may be missing: a request may have had a response.
+    responses_missing: bool,
     /// The first of the deadlines.
     deadline: Option<Timestamp>,
     memory: usize,
@@ -165,7 +170,6 @@ impl Pairing {
         }
         // Interim ones are over at once; what is odd about them is odd about their exchange.
         self.responding = Some(exchange);
-        self.bound(conn, limits, sink);
     }
 
     fn end(
@@ -194,12 +198,16 @@ impl Pairing {
             let deadline = at.plus(limits.settle);
             exchange.deadline = Some(deadline);
             self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+            self.bound(conn, limits, sink);
         }
     }
 
     fn odd(&mut self, dir: Direction, anomaly: Anomaly) {
-        if anomaly == Anomaly::Gap && dir == Direction::ClientToServer {
-            self.requests_missing = true;
+        if anomaly == Anomaly::Gap {
+            match dir {
+                Direction::ClientToServer => self.requests_missing = true,
+                Direction::ServerToClient => self.responses_missing = true,
+            }
         }
         if let Some(exchange) = self.current(dir) {
             return exchange.odd([anomaly]);
@@ -213,10 +221,13 @@ impl Pairing {
         }
     }
 
-    /// More than `limits.pipeline` exchanges: the oldest goes.
+    /// More than `limits.pipeline` exchanges and the one that is being answered: the oldest goes
+    /// that has its answer, or else the oldest.
     fn bound(&mut self, conn: &Connection, limits: &Limits, sink: &mut dyn FnMut(Exchange)) {
-        if self.under_way.len() > limits.pipeline.max(1) {
-            self.take_out(conn, 0, sink);
+        if self.under_way.len() > limits.pipeline.saturating_add(1) {
+            let mut oldest = self.under_way.iter().take(OLDEST);
+            let answered = oldest.position(|e| e.response_over);
+            self.take_out(conn, answered.unwrap_or(0), sink);
         }
     }
 
@@ -264,6 +275,9 @@ impl Pairing {
                 false => Anomaly::UnsolicitedResponse,
             });
         }
+        if exchange.response.is_none() && self.responses_missing && !odd.contains(&Anomaly::Gap) {
+            odd.push(Anomaly::Gap);
+        }
         if conn.started_in_middle && exchange.index == 0 {
             odd.push(Anomaly::StartsInMiddle);
         }
@@ -293,3 +307,6 @@ fn empty(conn: &Connection, index: u64, proxy_client: Option<SocketAddr>) -> Exc
         client_addresses: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

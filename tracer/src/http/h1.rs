@@ -73,6 +73,10 @@ pub(super) struct Side {
     head: Collector,
     /// When the message under way began.
     started_at: Timestamp,
+    /// When the first bytes in `buf` came, while it is not known what they are.
+    opened_at: Option<Timestamp>,
+    /// The PROXY protocol's header was there; there is only one.
+    proxied: bool,
     /// When the last bytes came.
     last_at: Timestamp,
     /// The exchange of the message under way.
@@ -126,6 +130,8 @@ impl Side {
             buf: Vec::new(),
             head: Collector::default(),
             started_at: Timestamp::default(),
+            opened_at: None,
+            proxied: false,
             last_at: Timestamp::default(),
             exchange: 0,
             missing: None,
@@ -177,11 +183,15 @@ impl Side {
                 self.abort(MessageEnd::Gap(kind), cx);
                 // A head that was not worth a message leaves the gap to the next one.
             }
-            State::Opening | State::Start | State::Lost => cx.odd(Anomaly::Gap),
+            State::Opening | State::Start => {
+                cx.odd(Anomaly::Gap);
+                if self.dir == Direction::ServerToClient && kind == GapKind::Lost {
+                    cx.shared.outstanding.lose_answer();
+                }
+            }
+            State::Lost => cx.odd(Anomaly::Gap),
         }
-        if self.dir == Direction::ServerToClient {
-            cx.shared.outstanding.lose_responses();
-        }
+        self.lose_messages(cx);
         self.lose();
     }
 
@@ -248,16 +258,19 @@ impl Side {
                 return data;
             }
         }
+        self.opened_at.get_or_insert(cx.at);
         // Read from the buffer in any case, so that the rest of a long header is found.
         self.buf.extend_from_slice(data);
         let header = match self.dir {
-            Direction::ClientToServer => proxy_protocol::read(&self.buf),
-            Direction::ServerToClient => proxy_protocol::Header::Absent,
+            Direction::ClientToServer if !self.proxied => proxy_protocol::read(&self.buf),
+            _ => proxy_protocol::Header::Absent,
         };
         match header {
             proxy_protocol::Header::More => return &[],
             proxy_protocol::Header::Present { len, client } => {
                 self.buf.drain(..len);
+                self.opened_at = None;
+                self.proxied = true;
                 if let Some(client) = client {
                     cx.part(Part::ProxyClient(client));
                 }
@@ -274,6 +287,9 @@ impl Side {
             },
         }
         self.refeed(cx);
+        if !matches!(self.state, State::Opening) {
+            self.opened_at = None;
+        }
         &[]
     }
 
@@ -285,7 +301,7 @@ impl Side {
             if data.is_empty() {
                 return data;
             }
-            self.started_at = cx.at;
+            self.started_at = self.opened_at.unwrap_or(cx.at);
         }
         let Some((line, rest)) = memchr(b'\n', data).and_then(|lf| data.split_at_checked(lf + 1))
         else {

@@ -188,7 +188,10 @@ fn request_line(raw: &[u8], odd: &mut Vec<Anomaly>) -> RequestLine {
             (before.trim_ascii_end(), Some(minor))
         }
         None => {
-            odd.push(Anomaly::NoVersion);
+            // Where the bound cut the line, the version lies behind it.
+            if !odd.contains(&Anomaly::OverlongHead) {
+                odd.push(Anomaly::NoVersion);
+            }
             (rest, None)
         }
     };

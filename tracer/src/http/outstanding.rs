@@ -30,6 +30,8 @@ pub(super) struct Outstanding {
     forgotten: u64,
     /// A gap may have hidden responses since the last one.
     uncertain: bool,
+    /// Requests may be missing before the exchange of this place.
+    requests_lost_before: Option<u64>,
     /// The place of the next exchange.
     next: u64,
 }
@@ -96,6 +98,21 @@ impl Outstanding {
         self.uncertain = true;
     }
 
+    /// Requests may be missing from here on.
+    pub(super) fn lose_requests(&mut self) {
+        self.requests_lost_before = Some(self.next);
+    }
+
+    /// The first bytes of the next response are lost: whatever is recognised next, it is not the
+    /// answer to the oldest request.
+    pub(super) fn lose_answer(&mut self) {
+        if self.forgotten > 0 {
+            self.forgotten -= 1;
+        } else {
+            self.asked.pop_front();
+        }
+    }
+
     /// Bytes it holds.
     pub(super) fn memory(&self) -> usize {
         self.asked.capacity() * size_of::<Asked>() + self.orphans.capacity() * size_of::<Orphan>()
@@ -114,17 +131,20 @@ impl Outstanding {
 
     /// After a gap: of the requests sent before this response, all but the last had their answer
     /// in the gap, for a client sends the next request when it has the answer. Where it did not
-    /// wait (two requests at one time), nobody can tell, and none is paired.
+    /// wait (two requests at one time), or where the request can be in a gap of its own, nobody
+    /// can tell, and none is paired.
     fn drop_hidden(&mut self, at: Timestamp) {
         self.forgotten = 0;
         let sent = self.asked.iter().take_while(|a| a.at <= at).count();
-        let (Some(last), Some(before)) = (
-            sent.checked_sub(1).and_then(|i| self.asked.get(i)),
-            sent.checked_sub(2).and_then(|i| self.asked.get(i)),
-        ) else {
+        let nth_last = |n| self.asked.get(sent.checked_sub(n)?);
+        let Some(last) = nth_last(1) else {
             return;
         };
-        let answered = if last.at > before.at { sent - 1 } else { sent };
+        let pipelined = nth_last(2).is_some_and(|before| before.at == last.at);
+        let hidden = self
+            .requests_lost_before
+            .is_some_and(|next| last.exchange < next);
+        let answered = if pipelined || hidden { sent } else { sent - 1 };
         self.asked.drain(..answered);
     }
 
@@ -196,6 +216,26 @@ mod tests {
         ask(&mut queue, Kind::Other, 1);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 4), (2, Kind::Other));
+    }
+
+    #[test]
+    fn a_request_in_a_gap_may_be_the_one_that_is_answered() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.lose_requests();
+        queue.lose_responses();
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        ask(&mut queue, Kind::Other, 5);
+        queue.lose_responses();
+        assert_eq!(answer(&mut queue, 6), (2, Kind::Other));
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_is_nobody_elses() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.lose_answer();
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use super::{Body, Context, Side, State};
 use crate::http::chunked::{Chunked, Step};
@@ -63,9 +63,7 @@ impl Side {
                     Step::Invalid => {
                         cx.odd(Anomaly::InvalidChunk);
                         cx.part(Part::End(MessageEnd::Abandoned));
-                        if self.dir == Direction::ServerToClient {
-                            cx.shared.outstanding.lose_responses();
-                        }
+                        self.lose_messages(cx);
                         self.lose();
                     }
                 }
@@ -163,6 +161,15 @@ impl Side {
         }
     }
 
+    /// Whole messages may be among the bytes that were not read.
+    pub(super) fn lose_messages(&self, cx: &mut Context<'_>) {
+        let outstanding = &mut cx.shared.outstanding;
+        match self.dir {
+            Direction::ClientToServer => outstanding.lose_requests(),
+            Direction::ServerToClient => outstanding.lose_responses(),
+        }
+    }
+
     /// Hands out the head in the collector (of the last piece, `len` bytes belong to it), and
     /// where `cut` is set, the end of the message, for there will be no more of it.
     fn message(&mut self, piece: &[u8], len: usize, cut: Option<MessageEnd>, cx: &mut Context<'_>) {
@@ -172,13 +179,20 @@ impl Side {
         self.missing = None;
         self.quiet = false;
         if mem::take(&mut self.dropped) {
-            cx.odd(match self.bodyless {
-                true => Anomaly::UnexpectedBody,
-                false => Anomaly::JunkBeforeStart,
-            });
+            if self.bodyless {
+                cx.odd(Anomaly::UnexpectedBody);
+            } else {
+                cx.odd(Anomaly::JunkBeforeStart);
+                self.lose_messages(cx);
+            }
         }
         let mut collector = mem::take(&mut self.head);
-        let raw = collector.raw(piece, len);
+        let mut raw = collector.raw(piece, len);
+        if cut.is_some() {
+            // Half a line says nothing that can be relied on.
+            let whole = memrchr(b'\n', raw).map_or(raw.len(), |lf| lf + 1);
+            raw = raw.get(..whole).unwrap_or(raw);
+        }
         match self.dir {
             Direction::ClientToServer => {
                 let request = head::request(raw, cx.limits, &mut odd);
@@ -246,7 +260,11 @@ impl Side {
         let outstanding = &mut cx.shared.outstanding;
         let (exchange, asked) = outstanding.answer(interim, self.started_at, cx.limits);
         let facts = framing::facts(&response.message.head, &mut odd);
-        let framing = framing::response(&response, &facts, asked);
+        let framing = match framing::response(&response, &facts, asked) {
+            // The field that says otherwise may lie behind the cut.
+            Framing::UntilClose if cut.is_some() => Framing::None,
+            framing => framing,
+        };
         self.exchange = exchange;
         response.message.started_at = self.started_at;
         response.message.head_at = cx.at;
@@ -268,7 +286,7 @@ impl Side {
             return;
         }
         cx.shared.answered = Some(exchange);
-        self.bodyless = framing == Framing::None;
+        self.bodyless = framing == Framing::None && cut.is_none();
         self.go_on(framing, cut, cx);
         if cut.is_some() {
         } else if status == 101 {
