@@ -283,6 +283,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// Whether a final answer is still to come: 1xx but 101, after which there is no more HTTP/1
+    /// (RFC 9110 section 15.2).
+    pub fn is_interim(&self) -> bool {
+        matches!(self.status, 100..=199) && self.status != 101
+    }
+
     /// The reason phrase, as written.
     pub fn reason(&self) -> &[u8] {
         self.message.head.slice(self.reason)

@@ -158,7 +158,7 @@ impl Pairing {
         }
         let odd = mem::take(&mut self.pending.1);
         let size = message.message.head.raw.len();
-        let interim = matches!(message.status, 100..=199) && message.status != 101;
+        let interim = message.is_interim();
         let entry = self.entry(conn, exchange);
         entry.odd(odd);
         if !interim {
@@ -268,6 +268,9 @@ impl Pairing {
 
     fn hand_out(&mut self, conn: &Connection, under_way: UnderWay, sink: &mut dyn FnMut(Exchange)) {
         let mut exchange = under_way.exchange;
+        // An end's socket can be known later than its first bytes.
+        exchange.client.cookie = conn.client_cookie;
+        exchange.server.cookie = conn.server_cookie;
         let odd = &mut exchange.anomalies;
         if exchange.request.is_none() {
             odd.push(match self.requests_missing || conn.started_in_middle {

@@ -1,19 +1,26 @@
 //! Calls the stages in order: records in, cases out. No I/O, no clock.
 
+mod desk;
+mod losses;
+mod settling;
+
 use std::collections::VecDeque;
 
 use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
-use crate::http::{Http, Part, Protocol, body};
+use crate::http::body;
 use crate::limits::Limits;
-use crate::model::{Case, ConnId, Exchange, Health, Packet, Timestamp};
-use crate::pair::Pairing;
+use crate::model::{Case, Exchange, Health, Timestamp};
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
-use crate::reassembly::{Connection, Event, Flow, Reassembler};
+use crate::reassembly::Reassembler;
 use crate::select::Selection;
 use crate::source::{Frame, Record};
 use crate::trail::Trails;
+
+use desk::{Conversation, Desk};
+use losses::Losses;
+use settling::{Settled, Settling};
 
 /// What a session is asked for.
 #[derive(Clone, Debug, Default)]
@@ -38,57 +45,14 @@ pub struct Pipeline {
     options: Options,
     decoder: Decoder,
     connections: Reassembler<Conversation>,
-    owners: Owners,
-    trails: Option<Trails>,
     desk: Desk,
-    settling: VecDeque<Settling>,
-    /// Number of the first entry of `settling`.
-    settled: u64,
-    cases: VecDeque<Case>,
+    trails: Option<Trails>,
+    settling: Settling,
+    owners: Owners,
     losses: Losses,
     health: Health,
+    cases: VecDeque<Case>,
     now: Timestamp,
-}
-
-/// What is kept of a connection after reassembly.
-#[derive(Debug, Default)]
-struct Conversation {
-    http: Http,
-    pairing: Pairing,
-    /// Number of the last exchange that waits in `settling` for its successor's first byte.
-    last_selected: Option<u64>,
-}
-
-impl Flow for Conversation {
-    fn memory(&self) -> usize {
-        self.http.memory() + self.pairing.memory()
-    }
-
-    fn wakes_at(&self) -> Option<Timestamp> {
-        self.pairing.deadline()
-    }
-}
-
-/// Where the callbacks of the stages put their results.
-#[derive(Debug, Default)]
-struct Desk {
-    selected: Vec<Exchange>,
-    /// How many exchanges were ever selected.
-    selected_count: u64,
-    /// The exchange with this number was followed by another one at this time.
-    followed: Vec<(u64, Timestamp)>,
-    closed: Vec<ConnId>,
-}
-
-/// An exchange that waits until what the host has to say of it is there.
-#[derive(Debug)]
-struct Settling {
-    due: Timestamp,
-    exchange: Exchange,
-    packets: Vec<Packet>,
-    /// When the next exchange on its connection began: what is learned of the socket after that
-    /// is not about this exchange.
-    followed_at: Option<Timestamp>,
 }
 
 impl Pipeline {
@@ -97,14 +61,13 @@ impl Pipeline {
         Self {
             decoder: Decoder::new(),
             connections: Reassembler::new(options.limits.clone()),
-            owners: Owners::new(options.limits.owners),
-            trails: options.keep_packets.then(|| Trails::new(&options.limits)),
             desk: Desk::default(),
-            settling: VecDeque::new(),
-            settled: 0,
-            cases: VecDeque::new(),
+            trails: options.keep_packets.then(|| Trails::new(&options.limits)),
+            settling: Settling::new(options.limits.settle),
+            owners: Owners::new(options.limits.owners),
             losses: Losses::default(),
             health: Health::default(),
+            cases: VecDeque::new(),
             now: Timestamp::default(),
             options,
         }
@@ -126,7 +89,6 @@ impl Pipeline {
 
     /// The source is done: everything that is still under way is over.
     pub fn finish(&mut self) {
-        let now = self.now;
         let Self {
             connections,
             options,
@@ -138,8 +100,9 @@ impl Pipeline {
             desk.event(options, health, connection, conversation, event);
         });
         self.clear_desk();
-        self.settle(None);
-        self.now = now;
+        while let Some(settled) = self.settling.pop() {
+            self.case(settled);
+        }
     }
 
     /// The next case, in the order in which they were settled.
@@ -174,12 +137,14 @@ impl Pipeline {
             trails,
             ..
         } = self;
-        health.first_at = health
-            .first_at
-            .map_or(Some(frame.at), |at| Some(at.min(frame.at)));
-        health.last_at = health.last_at.max(Some(frame.at));
         health.packets += 1;
         health.bytes += frame.data.len() as u64;
+        health.first_at = Some(
+            health
+                .first_at
+                .map_or(frame.at, |first| first.min(frame.at)),
+        );
+        health.last_at = health.last_at.max(Some(frame.at));
         let segment = match decoder.decode(frame) {
             Decoded::Tcp(segment) => segment,
             Decoded::Fragment => return,
@@ -195,48 +160,38 @@ impl Pipeline {
         if !is_traced(options.ports.as_ref(), &segment) {
             return;
         }
-        if segment.cut > 0 {
-            health.cut += 1;
-        }
-        self.now = self.now.max(frame.at);
+        health.cut += u64::from(segment.cut > 0);
         let place = connections.push(&segment, &mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
         if let (Some(trails), Some((conn, direction))) = (trails, place) {
             trails.keep(conn, direction, frame);
         }
-        self.after_input();
+        self.clear_desk();
+        self.pass_time(frame.at);
     }
 
     fn tick(&mut self, at: Timestamp) {
-        self.now = self.now.max(at);
-        self.after_input();
-    }
-
-    /// What follows from the input that was taken in, and from the time that has passed with it.
-    fn after_input(&mut self) {
         let Self {
             connections,
             options,
             desk,
             health,
-            now,
             ..
         } = self;
-        connections.tick(*now, &mut |connection, conversation, event| {
+        connections.tick(at, &mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
         self.clear_desk();
-        self.settle(Some(self.now));
+        self.pass_time(at);
     }
 
+    /// Moves on what the callbacks of the stages left on the desk.
     fn clear_desk(&mut self) {
         let Self {
             desk,
             settling,
-            settled,
             trails,
-            options,
             now,
             ..
         } = self;
@@ -245,21 +200,10 @@ impl Pipeline {
                 .as_mut()
                 .map(|t| t.take(exchange.conn))
                 .unwrap_or_default();
-            let due = now.plus(options.limits.settle);
-            settling.push_back(Settling {
-                due,
-                exchange,
-                packets,
-                followed_at: None,
-            });
+            settling.add(exchange, packets, *now);
         }
-        for (number, at) in desk.followed.drain(..) {
-            let index = number
-                .checked_sub(*settled)
-                .and_then(|i| usize::try_from(i).ok());
-            if let Some(entry) = index.and_then(|i| settling.get_mut(i)) {
-                entry.followed_at = Some(at);
-            }
+        for (number, message, at) in desk.followed.drain(..) {
+            settling.followed(number, message, at);
         }
         for conn in desk.closed.drain(..) {
             if let Some(trails) = trails {
@@ -268,24 +212,27 @@ impl Pipeline {
         }
     }
 
-    /// Releases what has waited long enough by `now`; everything where there is no more time.
-    fn settle(&mut self, now: Option<Timestamp>) {
-        let is_due = |entry: &mut Settling| now.is_none_or(|now| entry.due <= now);
-        while let Some(entry) = self.settling.pop_front_if(is_due) {
-            self.settled += 1;
-            self.case(entry);
+    fn pass_time(&mut self, at: Timestamp) {
+        // Files put one behind the other can step back by hours; a deadline of the later file
+        // would keep the cases of the earlier one waiting.
+        let stepped_back = self.now.since(at) > self.options.limits.settle;
+        self.now = if stepped_back { at } else { self.now.max(at) };
+        while let Some(settled) = match stepped_back {
+            true => self.settling.pop(),
+            false => self.settling.pop_due(self.now),
+        } {
+            self.case(settled);
         }
     }
 
-    fn case(&mut self, entry: Settling) {
-        let Settling {
-            due,
+    fn case(&mut self, settled: Settled) {
+        let Settled {
             mut exchange,
             packets,
-            followed_at,
-        } = entry;
-        let until = followed_at.unwrap_or(due);
-        self.name_owners(&mut exchange, until);
+            request_until,
+            response_until,
+        } = settled;
+        self.name_owners(&mut exchange, request_until, response_until);
         exchange.client_addresses = client::addresses(&exchange, exchange.proxy_client);
         if !self.options.selection.matches(&exchange) {
             return;
@@ -300,7 +247,12 @@ impl Pipeline {
         });
     }
 
-    fn name_owners(&mut self, exchange: &mut Exchange, until: Timestamp) {
+    fn name_owners(
+        &mut self,
+        exchange: &mut Exchange,
+        request_until: Timestamp,
+        response_until: Timestamp,
+    ) {
         let (client, server) = (&exchange.client, &exchange.server);
         let asked = exchange.request.as_ref().map(|r| r.message.started_at);
         let answered = exchange.response.as_ref().map(|r| r.message.started_at);
@@ -315,91 +267,15 @@ impl Pipeline {
             remote: client.addr,
         };
         let request = SentBetween {
-            from: asked.or(answered).unwrap_or(until),
-            until: answered.filter(|_| asked.is_some()).unwrap_or(until),
+            from: asked.or(answered).unwrap_or(request_until),
+            until: request_until,
         };
         let response = SentBetween {
-            from: answered.unwrap_or(until),
-            until,
+            from: answered.unwrap_or(response_until),
+            until: response_until,
         };
         exchange.client.owner = self.owners.sender(client_end, request);
         exchange.server.owner = self.owners.sender(server_end, response);
-    }
-}
-
-impl Desk {
-    fn event(
-        &mut self,
-        options: &Options,
-        health: &mut Health,
-        connection: &Connection,
-        conversation: &mut Conversation,
-        event: Event<'_>,
-    ) {
-        match event {
-            Event::Chunk(chunk) => {
-                let Conversation {
-                    http,
-                    pairing,
-                    last_selected,
-                    ..
-                } = conversation;
-                http.push(&chunk, &options.limits, &mut |at, direction, part| {
-                    count(health, &part);
-                    if matches!(part, Part::Request(_) | Part::Response(_))
-                        && let Some(number) = last_selected.take()
-                    {
-                        self.followed.push((number, at));
-                    }
-                    pairing.push(
-                        connection,
-                        at,
-                        direction,
-                        part,
-                        &options.limits,
-                        &mut |exchange| {
-                            self.exchange(options, health, exchange, last_selected);
-                        },
-                    );
-                });
-            }
-            Event::Woken { at } => {
-                let Conversation {
-                    pairing,
-                    last_selected,
-                    ..
-                } = conversation;
-                pairing.expire(connection, at, &options.limits, &mut |exchange| {
-                    self.exchange(options, health, exchange, last_selected);
-                });
-            }
-            Event::Closed { at } => {
-                let Conversation {
-                    pairing,
-                    last_selected,
-                    ..
-                } = conversation;
-                pairing.close(connection, at, &options.limits, &mut |exchange| {
-                    self.exchange(options, health, exchange, last_selected);
-                });
-                self.closed.push(connection.id);
-            }
-        }
-    }
-
-    fn exchange(
-        &mut self,
-        options: &Options,
-        health: &mut Health,
-        exchange: Exchange,
-        last_selected: &mut Option<u64>,
-    ) {
-        health.exchanges += 1;
-        if options.selection.matches_wire(&exchange) {
-            *last_selected = Some(self.selected_count);
-            self.selected_count += 1;
-            self.selected.push(exchange);
-        }
     }
 }
 
@@ -409,20 +285,6 @@ fn is_traced(ports: Option<&Ports>, segment: &Segment<'_>) -> bool {
     })
 }
 
-fn count(health: &mut Health, part: &Part<'_>) {
-    match part {
-        Part::Request(_) => health.requests += 1,
-        Part::Response(response) if response.status >= 200 || response.status == 101 => {
-            health.responses += 1;
-        }
-        Part::Switched(Protocol::Http2) => health.http2 += 1,
-        Part::Switched(Protocol::Tls) => health.tls += 1,
-        Part::Switched(Protocol::Upgraded | Protocol::Tunnel) => health.tunnels += 1,
-        Part::Switched(Protocol::Unknown) => health.not_http += 1,
-        _ => {}
-    }
-}
-
 fn decode_bodies(exchange: &mut Exchange, limits: &Limits) {
     let Exchange {
         request,
@@ -430,11 +292,9 @@ fn decode_bodies(exchange: &mut Exchange, limits: &Limits) {
         anomalies,
         ..
     } = exchange;
-    let messages = request
-        .iter_mut()
-        .map(|r| &mut r.message)
-        .chain(response.iter_mut().map(|r| &mut r.message));
-    for message in messages {
+    let request = request.iter_mut().map(|r| &mut r.message);
+    let response = response.iter_mut().map(|r| &mut r.message);
+    for message in request.chain(response) {
         if let Some(anomaly) = body::decode_message(message, limits.body_decoded)
             && !anomalies.contains(&anomaly)
         {
@@ -443,36 +303,5 @@ fn decode_bodies(exchange: &mut Exchange, limits: &Limits) {
     }
 }
 
-/// When records were lost, so that a case can say whether any were while it was under way.
-#[derive(Debug, Default)]
-struct Losses {
-    /// Time and count of each report, oldest first.
-    reports: VecDeque<(Timestamp, u64)>,
-}
-
-impl Losses {
-    /// Reports kept; a case is never older than the idle limit, and reports come ten times a
-    /// second at most.
-    const KEPT: usize = 4096;
-
-    fn add(&mut self, at: Timestamp, count: u64) {
-        if self.reports.len() == Self::KEPT {
-            // Merged, not forgotten: the oldest report then stands for all before it.
-            if let (Some(oldest), Some(next)) = (self.reports.pop_front(), self.reports.front_mut())
-            {
-                next.1 = next.1.saturating_add(oldest.1);
-            }
-        }
-        self.reports.push_back((at, count));
-    }
-
-    /// Records lost since `from`, as far as they were reported.
-    fn since(&self, from: Timestamp) -> u64 {
-        self.reports
-            .iter()
-            .rev()
-            .take_while(|(at, _)| *at >= from)
-            .map(|(_, count)| count)
-            .sum()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -111,8 +111,10 @@ impl Owners {
     ///
     /// 1. the first that is reported to have sent within the interval,
     /// 2. the last that is reported to have sent before it,
-    /// 3. the last that is reported to have received before its end,
-    /// 4. one that held the socket open when the host's tables were read,
+    /// 3. the first that is reported to have sent after it: over loopback an answer can be there
+    ///    before the report of its request,
+    /// 4. the last that is reported to have received before its end,
+    /// 5. one that held the socket open when the host's tables were read,
     ///
     /// where any exact report goes before all others.
     ///

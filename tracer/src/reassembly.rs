@@ -200,7 +200,7 @@ impl<F: Flow> Reassembler<F> {
 
     /// Takes in a segment and hands what became ready to `sink`: of this connection, and of those
     /// that had to go for it. Returns the connection it belongs to and the way it went; `None`
-    /// where it belongs to none (a RST or bare ACK out of the blue).
+    /// where it belongs to none that is open.
     pub fn push(
         &mut self,
         segment: &Segment<'_>,
@@ -211,7 +211,12 @@ impl<F: Flow> Reassembler<F> {
         let index = match self.table.find(segment) {
             Some(index) => match self.relation(index, segment)? {
                 Relation::Own => index,
-                Relation::Straggler => return self.straggle(index, segment),
+                Relation::Straggler => {
+                    let flags = segment.flags;
+                    let carries = !segment.payload.is_empty() || flags.syn || flags.fin;
+                    self.stats.duplicates += u64::from(carries);
+                    return None;
+                }
                 Relation::Successor => {
                     self.drop_connection(index, EndKind::Idle, now, sink);
                     self.open(segment, now, sink)
@@ -276,13 +281,6 @@ impl<F: Flow> Reassembler<F> {
             Relation::Straggler
         };
         Some(relation)
-    }
-
-    fn straggle(&mut self, index: u32, segment: &Segment<'_>) -> Option<(ConnId, Direction)> {
-        let slot = self.table.get(index)?;
-        let carries = !segment.payload.is_empty() || segment.flags.syn || segment.flags.fin;
-        self.stats.duplicates += u64::from(carries);
-        Some((slot.info.id, slot.direction(segment)))
     }
 
     /// Makes room for a connection and adds it.

@@ -61,6 +61,8 @@ impl History {
         with(SocketUse::Sent)
             .find(|u| u.at >= sent.from && (u.at < sent.until || u.at == sent.from))
             .or_else(|| with(SocketUse::Sent).rfind(|u| u.at < sent.from))
+            // Reports come when the sender changes: had another one sent before, it would be here.
+            .or_else(|| with(SocketUse::Sent).next())
             .or_else(|| with(SocketUse::Received).rfind(|u| u.at < sent.until))
     }
 

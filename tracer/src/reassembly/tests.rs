@@ -416,8 +416,5 @@ fn a_flow_is_woken_once_and_in_time() {
     assert_eq!(script.take_trace(), ">1:b woken");
     // A hole in the same connection does not wake it earlier or later.
     script.feed(">2:c >4:e <0@5 +260 +50");
-    assert_eq!(
-        script.take_trace(),
-        ">2:c >3?1 >4:e <0:x woken".replace(" <0:x", "")
-    );
+    assert_eq!(script.take_trace(), ">2:c >3?1 >4:e woken");
 }

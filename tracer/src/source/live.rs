@@ -118,6 +118,7 @@ pub struct LiveSource {
     ring_is_empty: bool,
     ticked_at: Timestamp,
     chores_at: Timestamp,
+    counted_at: Timestamp,
 }
 
 /// How long to wait for records before looking by itself: the kernel side wakes nobody until its
@@ -130,7 +131,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How far ticks stay behind the clock. A probe takes its time stamp a little before its record
 /// can be seen; no record may come with a time before a tick that was handed out.
 const TICK_LAG: Duration = Duration::from_millis(5);
-/// Between looks at the counters, the messages and the interfaces.
+/// Between looks at the counters: a case must know what was lost while it was under way before it
+/// is handed out, so this is well below `limits.settle`.
+const COUNT: Duration = Duration::from_millis(100);
+/// Between looks at the messages and the interfaces.
 const CHORES: Duration = Duration::from_secs(1);
 
 impl LiveSource {
@@ -174,6 +178,7 @@ impl LiveSource {
             ring_is_empty: true,
             ticked_at: clock.now(),
             chores_at: clock.now(),
+            counted_at: clock.now(),
         })
     }
 
@@ -214,15 +219,13 @@ impl LiveSource {
     }
 
     /// What is done about once a second, and at the end.
-    fn do_chores(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<(), SourceError> {
+    fn do_chores(&mut self, sink: &mut dyn FnMut(Record<'_>)) {
         if let Some(log) = &mut self.kernel_log {
             log.forward();
         }
-        self.counters.hand_out_losses(sink)?;
         for missing in self.attachments.follow(&mut self.ebpf) {
             sink(Record::Missing(missing));
         }
-        Ok(())
     }
 }
 
@@ -246,7 +249,11 @@ impl Source for LiveSource {
         let ended = stopping && self.ring_is_empty;
         if ended || now.since(self.chores_at) >= CHORES {
             self.chores_at = now;
-            self.do_chores(sink)?;
+            self.do_chores(sink);
+        }
+        if ended || now.since(self.counted_at) >= COUNT {
+            self.counted_at = now;
+            self.counters.hand_out_losses(sink)?;
         }
         if self.ring_is_empty && (ended || now.since(self.ticked_at) >= TICK) {
             self.ticked_at = now;

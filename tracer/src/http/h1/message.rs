@@ -256,7 +256,7 @@ impl Side {
         cx: &mut Context<'_>,
     ) {
         let status = response.status;
-        let interim = matches!(status, 100..=199) && status != 101;
+        let interim = response.is_interim();
         let outstanding = &mut cx.shared.outstanding;
         let (exchange, asked) = outstanding.answer(interim, self.started_at, cx.limits);
         let facts = framing::facts(&response.message.head, &mut odd);

@@ -1,0 +1,70 @@
+//! When records were lost, so that a case can say whether any were while it was under way.
+
+use std::collections::VecDeque;
+
+use crate::model::Timestamp;
+
+/// Reports of losses, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    reports: VecDeque<(Timestamp, u64)>,
+}
+
+/// Reports kept. They come a few times a second at most, so this is more than the longest time
+/// that an exchange can be under way; past it the two oldest become one.
+const KEPT: usize = 4096;
+
+impl Losses {
+    /// Takes in a report.
+    pub(super) fn add(&mut self, at: Timestamp, count: u64) {
+        if self.reports.len() == KEPT
+            && let Some((_, oldest)) = self.reports.pop_front()
+            && let Some((_, next)) = self.reports.front_mut()
+        {
+            *next = next.saturating_add(oldest);
+        }
+        self.reports.push_back((at, count));
+    }
+
+    /// Records lost since `from`, as far as they are reported by now. A live source reports them
+    /// well within [`Limits::settle`](crate::limits::Limits::settle).
+    pub(super) fn since(&self, from: Timestamp) -> u64 {
+        let meanwhile = |(at, _): &&(Timestamp, u64)| *at >= from;
+        self.reports
+            .iter()
+            .rev()
+            .take_while(meanwhile)
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_lost_meanwhile_counts() {
+        let mut losses = Losses::default();
+        for (second, count) in [(10, 1), (20, 2), (30, 4)] {
+            losses.add(at(second), count);
+        }
+        assert_eq!(
+            [5, 10, 11, 20, 30, 31].map(|s| losses.since(at(s))),
+            [7, 7, 6, 6, 4, 0]
+        );
+    }
+
+    #[test]
+    fn old_reports_are_merged_not_forgotten() {
+        let mut losses = Losses::default();
+        for second in 0..KEPT as u64 + 10 {
+            losses.add(at(second), 1);
+        }
+        assert_eq!(losses.reports.len(), KEPT);
+        assert_eq!(losses.since(at(0)), KEPT as u64 + 10);
+    }
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_nanos(second * 1_000_000_000)
+    }
+}
