@@ -308,7 +308,7 @@ impl Side {
             if data.is_empty() {
                 return data;
             }
-            self.started_at = self.opened_at.unwrap_or(cx.at);
+            self.started_at = self.opened_at.take().unwrap_or(cx.at);
         }
         let Some((line, rest)) = memchr(b'\n', data).and_then(|lf| data.split_at_checked(lf + 1))
         else {
