@@ -85,6 +85,9 @@ pub(super) struct Side {
     missing: Option<GapKind>,
     /// The request under way waits for `100 Continue`, and nothing of its body was seen.
     expects_continue: bool,
+    /// The request of the response under way is not there: if it was HEAD, then there is no body,
+    /// of which nothing was seen so far.
+    doubts_body: bool,
     /// The last response had no body, whatever its fields said.
     bodyless: bool,
     /// In `Lost`: bytes were dropped that were expected to be a message.
@@ -108,8 +111,9 @@ enum State {
     Head,
     /// In a body.
     Body(Body),
-    /// Before a body that the server has refused: here it comes, or the next request.
-    Refused(Body),
+    /// Before a body that may not be there, for the server has refused it, or the request may have
+    /// been HEAD: here it comes, or the next message.
+    Doubtful(Body),
     /// Behind the last chunk.
     Trailers,
 }
@@ -136,6 +140,7 @@ impl Side {
             exchange: 0,
             missing: None,
             expects_continue: false,
+            doubts_body: false,
             bodyless: false,
             dropped: false,
             quiet: false,
@@ -153,7 +158,7 @@ impl Side {
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
         self.last_at = cx.at;
         match &mut self.state {
-            State::Refused(body) => {
+            State::Doubtful(body) => {
                 self.state = State::Body(*body);
                 self.refeed(cx);
                 return self.gap(len, kind, cx);
@@ -197,15 +202,17 @@ impl Side {
 
     /// No more bytes will come.
     pub(super) fn end(&mut self, end: MessageEnd, cx: &mut Context<'_>) {
-        if let State::Refused(body) = self.state {
+        if let State::Doubtful(body) = self.state {
             self.state = State::Body(body);
             self.refeed(cx);
         }
         cx.at = self.last_at;
         let end = match self.state {
             State::Body(Body::UntilClose) if end == MessageEnd::Closed => self.complete(),
-            // The client never sent the body that the server did not want.
-            _ if end == MessageEnd::Closed && self.is_refused(cx) => MessageEnd::Abandoned,
+            // Nothing of the body came, and perhaps nothing was to come.
+            State::Body(_) if end == MessageEnd::Closed && self.is_doubtful(cx) => {
+                MessageEnd::Abandoned
+            }
             _ => end,
         };
         self.abort(end, cx);
@@ -232,9 +239,9 @@ impl Side {
                 State::Start => self.start(data, cx),
                 State::Lost => self.lost(data, cx),
                 State::Head => self.collect_head(data, cx),
-                State::Body(_) if self.is_refused(cx) => self.refuse(data, cx),
+                State::Body(_) if self.is_doubtful(cx) => self.doubt(data),
                 State::Body(body) => self.body(body, data, cx),
-                State::Refused(body) => self.refused(body, data, cx),
+                State::Doubtful(body) => self.doubtful(body, data, cx),
                 State::Trailers => self.trailers(data, cx),
             };
         }
@@ -301,7 +308,7 @@ impl Side {
             if data.is_empty() {
                 return data;
             }
-            self.started_at = self.opened_at.unwrap_or(cx.at);
+            self.started_at = self.opened_at.take().unwrap_or(cx.at);
         }
         let Some((line, rest)) = memchr(b'\n', data).and_then(|lf| data.split_at_checked(lf + 1))
         else {

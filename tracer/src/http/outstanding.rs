@@ -19,6 +19,8 @@ pub(super) enum Kind {
     /// Any other.
     #[default]
     Other,
+    /// The request is not there.
+    Unknown,
 }
 
 /// Requests that wait for a response, and responses that may yet find their request.
@@ -75,7 +77,7 @@ impl Outstanding {
         }
         if self.forgotten > 0 {
             self.forgotten -= u64::from(!interim);
-            return (self.orphan(at, limits), Kind::Other);
+            return (self.orphan(at, limits), Kind::Unknown);
         }
         let front = if interim {
             self.asked.front().copied()
@@ -87,10 +89,10 @@ impl Outstanding {
         }
         let exchange = self.orphan(at, limits);
         if interim {
-            let kind = Kind::Other;
+            let kind = Kind::Unknown;
             self.asked.push_back(Asked { exchange, kind, at });
         }
-        (exchange, Kind::Other)
+        (exchange, Kind::Unknown)
     }
 
     /// Responses may be missing from here on.
@@ -175,7 +177,7 @@ mod tests {
         assert_eq!(ask(&mut queue, Kind::Other, 1), 1);
         assert_eq!(answer(&mut queue, 2), (0, Kind::Head));
         assert_eq!(answer(&mut queue, 2), (1, Kind::Other));
-        assert_eq!(answer(&mut queue, 2), (2, Kind::Other));
+        assert_eq!(answer(&mut queue, 2), (2, Kind::Unknown));
     }
 
     #[test]
@@ -191,8 +193,8 @@ mod tests {
     fn a_request_behind_a_hole_finds_the_answer_that_came_first() {
         let mut queue = Outstanding::default();
         // The request of the first answer is lost; the second was held back.
-        assert_eq!(answer(&mut queue, 2), (0, Kind::Other));
-        assert_eq!(answer(&mut queue, 6), (1, Kind::Other));
+        assert_eq!(answer(&mut queue, 2), (0, Kind::Unknown));
+        assert_eq!(answer(&mut queue, 6), (1, Kind::Unknown));
         assert_eq!(ask(&mut queue, Kind::Other, 5), 1);
         assert_eq!(ask(&mut queue, Kind::Other, 7), 2);
         assert_eq!(answer(&mut queue, 8), (2, Kind::Other));
@@ -215,7 +217,7 @@ mod tests {
         ask(&mut queue, Kind::Other, 1);
         ask(&mut queue, Kind::Other, 1);
         queue.lose_responses();
-        assert_eq!(answer(&mut queue, 4), (2, Kind::Other));
+        assert_eq!(answer(&mut queue, 4), (2, Kind::Unknown));
     }
 
     #[test]
@@ -224,7 +226,7 @@ mod tests {
         ask(&mut queue, Kind::Other, 1);
         queue.lose_requests();
         queue.lose_responses();
-        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Unknown));
         ask(&mut queue, Kind::Other, 5);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 6), (2, Kind::Other));
@@ -235,7 +237,7 @@ mod tests {
         let mut queue = Outstanding::default();
         ask(&mut queue, Kind::Other, 1);
         queue.lose_answer();
-        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Unknown));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Side {
         mut data: &'d [u8],
         cx: &mut Context<'_>,
     ) -> &'d [u8] {
-        self.expects_continue = false;
+        self.stop_doubting();
         match body {
             Body::UntilClose => {
                 cx.part(Part::Body(data));
@@ -91,23 +91,30 @@ impl Side {
         data.get(len..).unwrap_or_default()
     }
 
-    /// Whether the body under way was refused instead of asked for, and nothing of it was seen.
-    pub(super) fn is_refused(&self, cx: &Context<'_>) -> bool {
-        self.expects_continue
-            && cx.shared.answered == Some(self.exchange)
-            && cx.shared.continued != Some(self.exchange)
+    /// Whether nothing of the body under way was seen, and it may never come: it was refused
+    /// instead of asked for, or it is the answer to a request that is not there.
+    pub(super) fn is_doubtful(&self, cx: &Context<'_>) -> bool {
+        self.doubts_body
+            || (self.expects_continue
+                && cx.shared.answered == Some(self.exchange)
+                && cx.shared.continued != Some(self.exchange))
     }
 
-    pub(super) fn refuse<'d>(&mut self, data: &'d [u8], _cx: &mut Context<'_>) -> &'d [u8] {
+    pub(super) fn doubt<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        self.stop_doubting();
         if let State::Body(body) = self.state {
-            self.expects_continue = false;
-            self.state = State::Refused(body);
+            self.state = State::Doubtful(body);
         }
         data
     }
 
-    /// After a refusal the client may send the body all the same, or its next request.
-    pub(super) fn refused<'d>(
+    fn stop_doubting(&mut self) {
+        self.expects_continue = false;
+        self.doubts_body = false;
+    }
+
+    /// Reads as much as it takes to tell a body from the next message.
+    pub(super) fn doubtful<'d>(
         &mut self,
         body: Body,
         data: &'d [u8],
@@ -131,7 +138,7 @@ impl Side {
     }
 
     pub(super) fn body_gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
-        self.expects_continue = false;
+        self.stop_doubting();
         cx.part(Part::BodyGap { len, kind });
         if kind == GapKind::Lost {
             cx.odd(Anomaly::Gap);
@@ -157,7 +164,7 @@ impl Side {
         match self.state {
             State::Head => self.message(&[], 0, Some(end), cx),
             State::Body(_) | State::Trailers => cx.part(Part::End(end)),
-            State::Opening | State::Start | State::Lost | State::Refused(_) => {}
+            State::Opening | State::Start | State::Lost | State::Doubtful(_) => {}
         }
     }
 
@@ -286,6 +293,7 @@ impl Side {
             return;
         }
         cx.shared.answered = Some(exchange);
+        self.doubts_body = asked == Kind::Unknown;
         self.bodyless = framing == Framing::None && cut.is_none();
         self.go_on(framing, cut, cx);
         if cut.is_some() {
