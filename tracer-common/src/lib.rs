@@ -115,7 +115,7 @@ pub struct PacketRecord {
     pub at_ns: u64,
     /// Cookie of the socket at this host's end; 0 where there is none.
     pub cookie: u64,
-    /// Cookie of the network namespace; 0 where not known.
+    /// Cookie of the network namespace; 0 where not known, and at interfaces.
     pub netns: u64,
     /// Length of the packet from `link` on, in bytes. The kernel's own length, not that of the IP
     /// header: with segmentation offload one packet stands for many on the wire.

@@ -17,13 +17,23 @@ use tracer_common::{
 use crate::emit;
 use crate::settings::{NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
 
+/// Where a probe meets packets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At a socket, which knows its network namespace.
+    Socket,
+    /// At an interface. What comes in there has no socket yet, and the kernel then answers with
+    /// the first namespace's cookie. All interfaces of a session are of one namespace.
+    Interface,
+}
+
 /// Ships a packet that begins with `link`, unless it is none of ours.
 #[inline(always)]
-pub fn ship_if_traced(skb: &SkBuff, hook: u32, link: u32) {
+pub fn ship_if_traced(skb: &SkBuff, hook: u32, link: u32, place: Place) {
     let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && ifindex(skb) == LO;
     if !seen_before && is_traced(skb, link).unwrap_or(false) {
         emit::count(counter::PACKETS);
-        ship(skb, hook, link);
+        ship(skb, hook, link, place);
     }
 }
 
@@ -132,7 +142,7 @@ fn tcp_after_ipv6(skb: &SkBuff, mut at: u32, mut next: u8) -> Option<(u32, bool)
 /// heads, one for a full Ethernet frame, doubling ones for what offload puts together. The largest
 /// four have room for the headers in front of 64 KiB and its multiples.
 #[inline(always)]
-fn ship(skb: &SkBuff, hook: u32, link: u32) {
+fn ship(skb: &SkBuff, hook: u32, link: u32, place: Place) {
     let wire_len = skb.len();
     let snap_len = SNAP_LEN.load();
     let captured_len = if wire_len > snap_len {
@@ -145,6 +155,7 @@ fn ship(skb: &SkBuff, hook: u32, link: u32) {
         skb,
         hook,
         link,
+        place,
         wire_len,
         captured_len,
     };
@@ -178,6 +189,7 @@ struct Packet<'a> {
     skb: &'a SkBuff,
     hook: u32,
     link: u32,
+    place: Place,
     wire_len: u32,
     captured_len: u32,
 }
@@ -194,7 +206,7 @@ impl Packet<'_> {
             // SAFETY: the helper takes nothing and returns a number.
             at_ns: unsafe { bpf_ktime_get_ns() },
             cookie: cookie(self.skb),
-            netns: netns(self.skb),
+            netns: netns(self.skb, self.place),
             wire_len: self.wire_len,
             ifindex: ifindex(self.skb),
             hook: self.hook,
@@ -232,8 +244,8 @@ fn cookie(skb: &SkBuff) -> u64 {
 }
 
 #[inline(always)]
-fn netns(skb: &SkBuff) -> u64 {
-    if NETNS_COOKIE.load() == 0 {
+fn netns(skb: &SkBuff, place: Place) -> u64 {
+    if place == Place::Interface || NETNS_COOKIE.load() == 0 {
         return 0;
     }
     // SAFETY: the context is that of the running program.

@@ -109,20 +109,20 @@ impl Session {
             let written = self.progress.suspend(|| outputs.case(case));
             self.note(written);
         }
-        if self.wanted == Some(0) || self.outputs.is_empty() {
+        if self.wanted == Some(0) {
             self.stop.store(true, Ordering::Relaxed);
         }
     }
 
+    /// A run of which an output failed has no point: better to end and say so at once than to let
+    /// the user find out after the incident.
     fn note(&mut self, written: Result<(), OutputError>) {
-        match written {
-            Ok(()) => {}
-            // Whoever read it has enough: `tracer403 … | head`.
-            Err(error) if error.is_closed_pipe() => {}
-            Err(error) => {
-                self.progress.suspend(|| eprintln!("tracer403: {error}"));
-                self.ending = Ending::OutputFailed;
-            }
+        let Err(error) = written else { return };
+        self.stop.store(true, Ordering::Relaxed);
+        // Whoever read it has enough: `tracer403 … | head`.
+        if !error.is_closed_pipe() {
+            self.progress.suspend(|| eprintln!("tracer403: {error}"));
+            self.ending = Ending::OutputFailed;
         }
     }
 }
