@@ -158,9 +158,14 @@ fn without_root_the_missing_capabilities_are_named() -> Result<()> {
     const NOBODY: u32 = 65534;
     let directory = tempfile::tempdir()?;
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-    // The build may lie where nobody else may look.
+    // The build may lie where nobody else may look. Copied by another process: a test beside this
+    // one that forks now would keep the copy open for writing, and then it cannot be run.
     let binary = directory.path().join("tracer403");
-    std::fs::copy(tracer_binary()?, &binary)?;
+    let copied = std::process::Command::new("cp")
+        .arg(tracer_binary()?)
+        .arg(&binary)
+        .status()?;
+    ensure!(copied.success(), "cp: {copied}");
     let mut command = Place::here().command(&binary);
     command
         .args(["live", "--duration", "1s"])
