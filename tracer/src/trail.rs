@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits::Limits;
 use crate::model::{ConnId, Direction, Packet};
-use crate::source::Frame;
+use crate::source::{Frame, Hook};
 
 /// The trails of all connections.
 #[derive(Debug)]
@@ -22,12 +22,23 @@ pub struct Trails {
 
 #[derive(Debug, Default)]
 struct Trail {
-    packets: VecDeque<Packet>,
+    packets: VecDeque<Kept>,
     bytes: usize,
 }
 
+#[derive(Debug)]
+struct Kept {
+    packet: Packet,
+    /// It was seen as it left a socket of this host, and not yet as it came in at the other.
+    is_on_its_way: bool,
+}
+
+/// How many packets can leave an end before the first of them comes in at the other, both on this
+/// host: as many as a socket sends in one go.
+const ON_ITS_WAY: usize = 64;
+
 /// What a packet costs beside its bytes.
-const OVERHEAD: usize = size_of::<Packet>();
+const OVERHEAD: usize = size_of::<Kept>();
 
 impl Trails {
     /// No trails yet.
@@ -41,9 +52,15 @@ impl Trails {
         }
     }
 
-    /// Keeps a packet. Past a bound the oldest packets go: of this connection, then of the oldest
-    /// connection.
+    /// Keeps a packet, unless it is the other sight of one that is kept: between two sockets of
+    /// this host, each packet is seen as it leaves and as it comes in. Past a bound the oldest
+    /// packets go: of this connection, then of the oldest connection.
     pub fn keep(&mut self, conn: ConnId, direction: Direction, frame: &Frame<'_>) {
+        let hook = frame.vantage.hook;
+        let trail = self.trails.entry(conn).or_default();
+        if hook == Hook::Ingress && trail.arrives(frame) {
+            return;
+        }
         let packet = Packet {
             at: frame.at,
             link_type: frame.link_type,
@@ -51,16 +68,18 @@ impl Trails {
             data: frame.data.to_vec(),
             direction,
         };
-        let trail = self.trails.entry(conn).or_default();
         trail.bytes += cost(&packet);
         self.bytes += cost(&packet);
-        trail.packets.push_back(packet);
+        trail.packets.push_back(Kept {
+            packet,
+            is_on_its_way: hook == Hook::Egress,
+        });
         while trail.bytes > self.limit_each {
             let Some(oldest) = trail.packets.pop_front() else {
                 break;
             };
-            trail.bytes -= cost(&oldest);
-            self.bytes -= cost(&oldest);
+            trail.bytes -= cost(&oldest.packet);
+            self.bytes -= cost(&oldest.packet);
             self.evicted += 1;
         }
         while self.bytes > self.limit_all {
@@ -76,7 +95,7 @@ impl Trails {
     pub fn take(&mut self, conn: ConnId) -> Vec<Packet> {
         self.trails.remove(&conn).map_or_else(Vec::new, |trail| {
             self.bytes -= trail.bytes;
-            trail.packets.into()
+            trail.packets.into_iter().map(|kept| kept.packet).collect()
         })
     }
 
@@ -90,6 +109,18 @@ impl Trails {
     /// Packets that went over a bound.
     pub fn evicted(&self) -> u64 {
         self.evicted
+    }
+}
+
+impl Trail {
+    /// Whether a packet that came in is one that was seen leaving.
+    fn arrives(&mut self, frame: &Frame<'_>) -> bool {
+        let leaving = self.packets.iter_mut().rev().take(ON_ITS_WAY);
+        let seen = leaving
+            .filter(|kept| kept.is_on_its_way && kept.packet.data == frame.data)
+            .last()
+            .map(|kept| kept.is_on_its_way = false);
+        seen.is_some()
     }
 }
 
@@ -134,6 +165,38 @@ mod tests {
         assert_eq!(trails.evicted(), 1);
         assert_eq!(lengths(trails.take(ConnId(1))), [0usize; 0]);
         assert_eq!(lengths(trails.take(ConnId(3))), [100]);
+    }
+
+    #[test]
+    fn a_packet_between_two_sockets_of_the_host_is_kept_once() {
+        let mut trails = trails(1 << 20, 1 << 20);
+        let mut see = |hook, data: &[u8]| {
+            let vantage = Vantage {
+                hook,
+                ..Vantage::default()
+            };
+            let wire_len = data.len() as u32;
+            let at = Timestamp::default();
+            let frame = Frame {
+                at,
+                link_type: 101,
+                wire_len,
+                data,
+                vantage,
+            };
+            trails.keep(ConnId(1), Direction::ClientToServer, &frame);
+        };
+        see(Hook::Egress, b"a");
+        see(Hook::Egress, b"bb");
+        see(Hook::Ingress, b"a");
+        see(Hook::Ingress, b"bb");
+        // Sent again, and seen twice again.
+        see(Hook::Egress, b"bb");
+        see(Hook::Ingress, b"bb");
+        // Nobody saw it leave.
+        see(Hook::Ingress, b"ccc");
+        see(Hook::Unknown, b"dddd");
+        assert_eq!(lengths(trails.take(ConnId(1))), [1, 2, 2, 3, 4]);
     }
 
     fn trails(limit_each: usize, limit_all: usize) -> Trails {
