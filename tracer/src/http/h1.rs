@@ -95,6 +95,8 @@ pub(super) struct Side {
 enum State {
     /// At the first bytes of the direction.
     Opening,
+    /// The client speaks TLS. A server that does not answers in plain HTTP all the same.
+    Tls,
     /// Between messages.
     Start,
     /// Nothing is missing, but what comes is no message; or bytes are missing: at the next start
@@ -147,6 +149,7 @@ impl Side {
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
         self.last_at = cx.at;
         match &mut self.state {
+            State::Tls => return,
             State::Refused(body) => {
                 self.state = State::Body(*body);
                 self.refeed(cx);
@@ -192,6 +195,9 @@ impl Side {
             self.refeed(cx);
         }
         cx.at = self.last_at;
+        if matches!(self.state, State::Tls) && !cx.shared.recognised {
+            cx.switch(Protocol::Tls);
+        }
         let end = match self.state {
             State::Body(Body::UntilClose) if end == MessageEnd::Closed => self.complete(),
             // The client never sent the body that the server did not want.
@@ -219,6 +225,7 @@ impl Side {
         while !data.is_empty() && cx.shared.switched.is_none() {
             data = match self.state {
                 State::Opening => self.opening(data, cx),
+                State::Tls => return,
                 State::Start => self.start(data, cx),
                 State::Lost => self.lost(data, cx),
                 State::Head => self.collect_head(data, cx),
@@ -269,6 +276,7 @@ impl Side {
             }
             proxy_protocol::Header::Absent => match start::is_tls(&self.buf) {
                 None => return &[],
+                Some(true) if self.dir == Direction::ClientToServer => self.state = State::Tls,
                 Some(true) => cx.switch(Protocol::Tls),
                 Some(false) => self.state = State::Start,
             },
