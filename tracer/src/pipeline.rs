@@ -209,23 +209,23 @@ impl Pipeline {
     }
 
     fn tick(&mut self, at: Timestamp) {
-        let Self {
-            connections,
-            options,
-            desk,
-            health,
-            ..
-        } = self;
         self.now = self.now.max(at);
-        // Its own time, not the latest there was: files put one behind the other step back.
-        connections.tick(at, &mut |connection, conversation, event| {
-            desk.event(options, health, connection, conversation, event);
-        });
         self.after_input();
     }
 
     /// What follows from the input that was taken in, and from the time that has passed with it.
     fn after_input(&mut self) {
+        let Self {
+            connections,
+            options,
+            desk,
+            health,
+            now,
+            ..
+        } = self;
+        connections.tick(*now, &mut |connection, conversation, event| {
+            desk.event(options, health, connection, conversation, event);
+        });
         self.clear_desk();
         self.settle(Some(self.now));
     }

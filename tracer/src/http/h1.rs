@@ -83,6 +83,9 @@ pub(super) struct Side {
     expects_continue: bool,
     /// The last response had no body, whatever its fields said.
     bodyless: bool,
+    /// The client speaks TLS: nothing of it is read. The server, if it does not, may answer in
+    /// plain HTTP.
+    tls: bool,
     /// In `Lost`: bytes were dropped that were expected to be a message.
     dropped: bool,
     /// In `Lost`: dropping bytes is in order, for they may belong to a tunnel.
@@ -95,8 +98,6 @@ pub(super) struct Side {
 enum State {
     /// At the first bytes of the direction.
     Opening,
-    /// The client speaks TLS. A server that does not answers in plain HTTP all the same.
-    Tls,
     /// Between messages.
     Start,
     /// Nothing is missing, but what comes is no message; or bytes are missing: at the next start
@@ -133,6 +134,7 @@ impl Side {
             missing: None,
             expects_continue: false,
             bodyless: false,
+            tls: false,
             dropped: false,
             quiet: false,
             candidate: None,
@@ -141,15 +143,19 @@ impl Side {
 
     /// Takes in bytes.
     pub(super) fn data(&mut self, data: &[u8], cx: &mut Context<'_>) {
-        self.consume(data, cx);
+        if !self.tls {
+            self.consume(data, cx);
+        }
         self.last_at = cx.at;
     }
 
     /// Steps over bytes that are missing.
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
         self.last_at = cx.at;
+        if self.tls {
+            return;
+        }
         match &mut self.state {
-            State::Tls => return,
             State::Refused(body) => {
                 self.state = State::Body(*body);
                 self.refeed(cx);
@@ -195,7 +201,7 @@ impl Side {
             self.refeed(cx);
         }
         cx.at = self.last_at;
-        if matches!(self.state, State::Tls) && !cx.shared.recognised {
+        if self.tls && !cx.shared.recognised {
             cx.switch(Protocol::Tls);
         }
         let end = match self.state {
@@ -225,7 +231,6 @@ impl Side {
         while !data.is_empty() && cx.shared.switched.is_none() {
             data = match self.state {
                 State::Opening => self.opening(data, cx),
-                State::Tls => return,
                 State::Start => self.start(data, cx),
                 State::Lost => self.lost(data, cx),
                 State::Head => self.collect_head(data, cx),
@@ -276,7 +281,11 @@ impl Side {
             }
             proxy_protocol::Header::Absent => match start::is_tls(&self.buf) {
                 None => return &[],
-                Some(true) if self.dir == Direction::ClientToServer => self.state = State::Tls,
+                Some(true) if self.dir == Direction::ClientToServer => {
+                    self.tls = true;
+                    self.lose();
+                    self.release();
+                }
                 Some(true) => cx.switch(Protocol::Tls),
                 Some(false) => self.state = State::Start,
             },

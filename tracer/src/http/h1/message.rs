@@ -159,7 +159,7 @@ impl Side {
         match self.state {
             State::Head => self.message(&[], 0, Some(end), cx),
             State::Body(_) | State::Trailers => cx.part(Part::End(end)),
-            State::Opening | State::Tls | State::Start | State::Lost | State::Refused(_) => {}
+            State::Opening | State::Start | State::Lost | State::Refused(_) => {}
         }
     }
 
