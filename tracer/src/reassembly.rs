@@ -270,12 +270,15 @@ impl<F: Flow> Reassembler<F> {
         let relation = if segment.flags.syn {
             match slot.duplex.opening(dir, segment) {
                 Opening::Other => Relation::Successor,
+                _ if slot.duplex.outlives_reset(dir, segment) => Relation::Successor,
                 Opening::Same | Opening::Unknown if slot.is_closed => Relation::Straggler,
                 Opening::Same | Opening::Unknown => Relation::Own,
             }
         } else if !slot.is_closed {
             Relation::Own
-        } else if opens(segment) && !slot.duplex.is_near(dir, segment) {
+        } else if opens(segment)
+            && (!slot.duplex.is_near(dir, segment) || slot.duplex.outlives_reset(dir, segment))
+        {
             Relation::Successor
         } else {
             Relation::Straggler

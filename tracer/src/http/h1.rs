@@ -90,6 +90,9 @@ pub(super) struct Side {
     doubts_body: bool,
     /// The last response had no body, whatever its fields said.
     bodyless: bool,
+    /// The client speaks TLS: nothing of it is read. The server, if it does not, may answer in
+    /// plain HTTP.
+    tls: bool,
     /// In `Lost`: bytes were dropped that were expected to be a message.
     dropped: bool,
     /// In `Lost`: dropping bytes is in order, for they may belong to a tunnel.
@@ -142,6 +145,7 @@ impl Side {
             expects_continue: false,
             doubts_body: false,
             bodyless: false,
+            tls: false,
             dropped: false,
             quiet: false,
             candidate: None,
@@ -150,13 +154,18 @@ impl Side {
 
     /// Takes in bytes.
     pub(super) fn data(&mut self, data: &[u8], cx: &mut Context<'_>) {
-        self.consume(data, cx);
+        if !self.tls {
+            self.consume(data, cx);
+        }
         self.last_at = cx.at;
     }
 
     /// Steps over bytes that are missing.
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
         self.last_at = cx.at;
+        if self.tls {
+            return;
+        }
         match &mut self.state {
             State::Doubtful(body) => {
                 self.state = State::Body(*body);
@@ -207,6 +216,9 @@ impl Side {
             self.refeed(cx);
         }
         cx.at = self.last_at;
+        if self.tls && !cx.shared.recognised {
+            cx.switch(Protocol::Tls);
+        }
         let end = match self.state {
             State::Body(Body::UntilClose) if end == MessageEnd::Closed => self.complete(),
             // Nothing of the body came, and perhaps nothing was to come.
@@ -289,6 +301,11 @@ impl Side {
             }
             proxy_protocol::Header::Absent => match start::is_tls(&self.buf) {
                 None => return &[],
+                Some(true) if self.dir == Direction::ClientToServer => {
+                    self.tls = true;
+                    self.lose();
+                    self.release();
+                }
                 Some(true) => cx.switch(Protocol::Tls),
                 Some(false) => self.state = State::Start,
             },

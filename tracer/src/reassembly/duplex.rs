@@ -22,6 +22,8 @@ const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClie
 pub(super) struct Duplex {
     to_server: Stream,
     to_client: Stream,
+    /// Which way the RST went that ended it, and its sequence number.
+    reset: Option<(Direction, u32)>,
 }
 
 /// Where chunks go.
@@ -87,6 +89,18 @@ impl Duplex {
         self.stream(dir).is_near(first_byte(segment))
     }
 
+    /// Whether a segment shows that the RST was not the end: its sender goes on behind it, so
+    /// somebody else made the RST up, or the peer refused it (RFC 5961 section 3, RFC 2385).
+    pub(super) fn outlives_reset(&self, dir: Direction, segment: &Segment<'_>) -> bool {
+        let Some((_, seq)) = self.reset.filter(|(by, _)| *by == dir) else {
+            return false;
+        };
+        match segment.flags.syn {
+            true => self.stream(dir).opening(segment) == Opening::Unknown,
+            false => segment.seq.wrapping_sub(seq) <= u32::MAX / 2,
+        }
+    }
+
     /// Takes in a segment and hands out what became ready.
     pub(super) fn push<F>(
         &mut self,
@@ -103,6 +117,7 @@ impl Duplex {
             if !mine.is_near(segment.seq) {
                 return Taken::Implausible;
             }
+            self.reset = Some((dir, segment.seq));
             self.conclude(EndKind::Reset, now, out);
             return Taken::Alive;
         }

@@ -222,6 +222,29 @@ fn stragglers_open_nothing() {
 }
 
 #[test]
+fn a_reset_that_its_sender_ignores_was_not_its_own() {
+    for (input, trace) in [
+        // Forged, or refused by the peer: the sender goes on.
+        (
+            "{OPEN} >0R >0@0:abc <0@3:def",
+            ">0.rst <0.rst closed #2 >0:abc <0:def",
+        ),
+        // An answer to the SYN, before the true one.
+        (
+            ">S <5000R@0 <S@0 >0@0:abc <0@3:def",
+            ">0.rst <0.rst closed #2 >0:abc <0:def",
+        ),
+        // What was sent before the RST, by either end.
+        ("{OPEN} >3R@0 >0@0:abc", ">0.rst <0.rst closed"),
+        ("{OPEN} >0R <0@0:abc", ">0.rst <0.rst closed"),
+        ("{OPEN} >0R <S@0", ">0.rst <0.rst closed"),
+    ] {
+        let input = input.replace("{OPEN}", OPEN);
+        assert_eq!(run(&input).trace, trace, "{input}");
+    }
+}
+
+#[test]
 fn the_middle_of_a_connection() {
     for (input, trace) in [
         (">900:abc <700@903:xyz", ">0:abc <0:xyz"),

@@ -34,6 +34,17 @@ fn bytes_that_are_not_utf_8_survive() {
 }
 
 #[test]
+fn interim_answers_alone_have_a_time() {
+    let mut exchange = refused_post();
+    exchange.request = None;
+    let mut interim = exchange.response.take().unwrap();
+    interim.message.started_at = START;
+    exchange.interim.push(interim);
+    let case = &lines(&[testing::case(exchange)], &Health::default())[1];
+    assert_eq!(case["started_at"], "2026-05-04T01:12:09.123456789Z");
+}
+
+#[test]
 fn a_cut_in_a_character_leaves_text() {
     let mut exchange = refused_post();
     let body = &mut exchange.response.as_mut().unwrap().message.body;
