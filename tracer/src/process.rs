@@ -119,7 +119,7 @@ impl Owners {
     /// where any exact report goes before all others.
     ///
     /// Where the end has no cookie and several sockets had its addresses, it is the one whose
-    /// report is nearest before the end of the interval; a [`OwnerQuality::Guess`] unless all of
+    /// report is nearest before the end of the interval, else soonest after it; a [`OwnerQuality::Guess`] unless all of
     /// them name the same process.
     pub fn sender(&mut self, end: SocketEnd, sent: SentBetween) -> Option<Owner> {
         if let Some(&slot) = self.by_cookie.get(&end.cookie) {
@@ -135,11 +135,26 @@ impl Owners {
             let Some(answer) = self.answer(slot, sent, end) else {
                 continue;
             };
-            ambiguous |= best
-                .as_ref()
-                .is_some_and(|b| !same_process(&b.owner, &answer.owner));
-            if best.as_ref().is_none_or(|b| b.at <= answer.at) {
-                best = Some(answer);
+            let is_late = |answer: &Answer| answer.at >= sent.until;
+            match &best {
+                // A report from after the interval counts only where there is none before its end.
+                Some(b) if is_late(b) != is_late(&answer) => {
+                    if is_late(b) {
+                        ambiguous = false;
+                        best = Some(answer);
+                    }
+                }
+                Some(b) => {
+                    ambiguous |= !same_process(&b.owner, &answer.owner);
+                    let is_nearer = match is_late(b) {
+                        true => answer.at < b.at,
+                        false => b.at <= answer.at,
+                    };
+                    if is_nearer {
+                        best = Some(answer);
+                    }
+                }
+                None => best = Some(answer),
             }
         }
         let mut owner = best?.owner;

@@ -96,7 +96,7 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// `module.rs` and everything below `module/`.
+/// `module.rs` and everything below `module/`, but for tests.
 fn files_of(module: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let file = src().join(format!("{module}.rs"));
@@ -107,6 +107,9 @@ fn files_of(module: &str) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.unwrap().path();
+            if path.file_stem().is_some_and(|stem| stem == "tests") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {

@@ -14,6 +14,8 @@ const USES: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct History {
     uses: VecDeque<Use>,
+    /// Whether some went.
+    is_cut: bool,
 }
 
 /// One report.
@@ -35,6 +37,7 @@ impl History {
     pub(super) fn add(&mut self, report: Use) {
         if self.uses.len() >= USES {
             self.uses.pop_front();
+            self.is_cut = true;
         }
         let later = self.uses.iter().rev().take_while(|u| u.at > report.at);
         let place = self.uses.len().saturating_sub(later.count());
@@ -62,7 +65,7 @@ impl History {
             .find(|u| u.at >= sent.from && (u.at < sent.until || u.at == sent.from))
             .or_else(|| with(SocketUse::Sent).rfind(|u| u.at < sent.from))
             // Reports come when the sender changes: had another one sent before, it would be here.
-            .or_else(|| with(SocketUse::Sent).next())
+            .or_else(|| with(SocketUse::Sent).next().filter(|_| !self.is_cut))
             .or_else(|| with(SocketUse::Received).rfind(|u| u.at < sent.until))
     }
 

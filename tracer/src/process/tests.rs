@@ -39,6 +39,15 @@ fn a_late_report_still_names_the_sender() {
 }
 
 #[test]
+fn a_first_report_after_the_next_message_still_names_the_sender() {
+    let mut owners = Owners::new(8);
+    owners.tell(10, Sent, 7, 11);
+    assert_eq!(owners.ask(7, 5, 9), Some(11));
+    owners.tell(20, Sent, 7, 12);
+    assert_eq!(owners.ask(7, 5, 9), Some(11), "and a later one does not");
+}
+
+#[test]
 fn reports_may_come_out_of_order() {
     let mut owners = Owners::new(8);
     owners.tell(30, Sent, 7, 12);
