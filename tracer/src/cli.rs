@@ -169,7 +169,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 
-    /// Memory between kernel and tool: a power of two from 64KiB to 1GiB
+    /// Memory between kernel and tool: a power of two from 4MiB to 1GiB
     ///
     /// Where it is too small for a burst, packets are lost; the summary counts them.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = units::ring_size)]

@@ -1,6 +1,10 @@
 //! The table "who may name whom" of ARCHITECTURE.md, held against the code.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test and its helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test and its helpers"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

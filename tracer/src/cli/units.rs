@@ -21,12 +21,12 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(invalid)
 }
 
-/// A size that a ring buffer can have.
+/// A size that a ring buffer can have: some of the largest packets must fit.
 pub(super) fn ring_size(text: &str) -> Result<u32, String> {
     u32::try_from(size(text)?)
         .ok()
-        .filter(|n| n.is_power_of_two() && (64 << 10..=1 << 30).contains(n))
-        .ok_or_else(|| format!("`{text}` is not a power of two from 64KiB to 1GiB"))
+        .filter(|n| n.is_power_of_two() && (4 << 20..=1 << 30).contains(n))
+        .ok_or_else(|| format!("`{text}` is not a power of two from 4MiB to 1GiB"))
 }
 
 /// Enough of a packet to hold its headers.
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn ring_sizes_are_powers_of_two() {
         assert_eq!(ring_size("64MiB"), Ok(64 << 20));
-        for text in ["100M", "32k", "2G", "0"] {
+        for text in ["100M", "2MiB", "2G", "0"] {
             assert!(ring_size(text).is_err(), "{text}");
         }
     }
