@@ -157,15 +157,7 @@ fn without_root_the_missing_capabilities_are_named() -> Result<()> {
     /// The user `nobody`, who owns nothing.
     const NOBODY: u32 = 65534;
     let directory = tempfile::tempdir()?;
-    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-    // The build may lie where nobody else may look. Copied by another process: a test beside this
-    // one that forks now would keep the copy open for writing, and then it cannot be run.
-    let binary = directory.path().join("tracer403");
-    let copied = std::process::Command::new("cp")
-        .arg(tracer_binary()?)
-        .arg(&binary)
-        .status()?;
-    ensure!(copied.success(), "cp: {copied}");
+    let binary = copy_for_anybody(directory.path())?;
     let mut command = Place::here().command(&binary);
     command
         .args(["live", "--duration", "1s"])
@@ -183,6 +175,49 @@ fn without_root_the_missing_capabilities_are_named() -> Result<()> {
         .all(|c| errors.to_uppercase().contains(c));
     ensure!(named, "no word of the capabilities: {errors}");
     Ok(())
+}
+
+#[test]
+fn three_capabilities_are_enough() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let directory = tempfile::tempdir()?;
+    let binary = copy_for_anybody(directory.path())?;
+    let only = "-all,+bpf,+perfmon,+net_admin";
+    let mut command = Place::here().command(Path::new("setpriv"));
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(format!("--inh-caps={only}"))
+        .arg(format!("--ambient-caps={only}"))
+        .arg(format!("--bounding-set={only}"))
+        .arg(&binary)
+        .args(["live", "--duration", "1s", "--cgroup"])
+        .arg(scene.cgroup().path());
+    let output = command.current_dir("/").output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(0),
+        "{}: {errors}",
+        output.status
+    );
+    ensure!(
+        errors.contains("CAP_SYS_PTRACE"),
+        "no word of what is not seen: {errors}"
+    );
+    Ok(())
+}
+
+/// A copy of the tool that every user can run: the build may lie where nobody else may look.
+fn copy_for_anybody(directory: &Path) -> Result<PathBuf> {
+    std::fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    let binary = directory.join("tracer403");
+    // By another process: a test beside this one that forks now would keep the copy open for
+    // writing, and then it cannot be run.
+    let copied = std::process::Command::new("cp")
+        .arg(tracer_binary()?)
+        .arg(&binary)
+        .status()?;
+    ensure!(copied.success(), "cp: {copied}");
+    Ok(binary)
 }
 
 fn refused(arguments: &[&str]) -> Result<String> {

@@ -156,6 +156,7 @@ impl LiveSource {
         let kernel_log = KernelLog::take(&mut ebpf);
         let (runtime, ring) = load::ring(&mut ebpf)?;
         let attachments = Attachments::attach(&mut ebpf, target, &mut started)?;
+        started.missing.extend(permission::missing_insight());
 
         let mut translator = Translator::new(clock);
         let existing = host::existing_sockets(&options.ports, translator.processes(), clock.now());

@@ -2,6 +2,7 @@
 
 use caps::{CapSet, Capability};
 
+use crate::model::MissingProbe;
 use crate::source::SourceError;
 
 /// What is needed, and what for.
@@ -35,6 +36,17 @@ pub(super) fn require() -> Result<(), SourceError> {
          \"$(command -v tracer403)\"\n(The last two are to name processes of other users.)",
         list.join(", ")
     )))
+}
+
+/// What the host does not tell this process, and what that costs; `None` where it tells all.
+pub(super) fn missing_insight() -> Option<MissingProbe> {
+    let held = caps::read(None, CapSet::Effective).ok()?;
+    (!held.contains(&Capability::CAP_SYS_PTRACE)).then(|| MissingProbe {
+        probe: "/proc",
+        why: "this process lacks CAP_SYS_PTRACE".to_owned(),
+        costs: "processes of other users are shown without their executable, and connections that \
+                were open before without their process",
+    })
 }
 
 /// `CAP_SYS_ADMIN` stands for the first two, as it did before Linux 5.8 had them.
