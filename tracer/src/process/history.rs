@@ -33,15 +33,21 @@ pub(super) struct Answer {
 }
 
 impl History {
-    /// Takes in a report; they may come out of order.
+    /// Takes in a report; they may come out of order. One that says what the report before it said
+    /// is nothing new: a capture file names the owner with every case.
     pub(super) fn add(&mut self, report: Use) {
-        if self.uses.len() >= USES {
+        let later = self.uses.iter().rev().take_while(|u| u.at > report.at);
+        let place = self.uses.len().saturating_sub(later.count());
+        let mut before = self.uses.iter().take(place).rev();
+        let previous = before.find(|u| u.used == report.used);
+        if previous.is_some_and(|u| u.owner == report.owner) {
+            return;
+        }
+        self.uses.insert(place, report);
+        if self.uses.len() > USES {
             self.uses.pop_front();
             self.is_cut = true;
         }
-        let later = self.uses.iter().rev().take_while(|u| u.at > report.at);
-        let place = self.uses.len().saturating_sub(later.count());
-        self.uses.insert(place, report);
     }
 
     /// The sender by the rules of [`super::Owners::sender`]. `same` says that this is the very

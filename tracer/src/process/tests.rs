@@ -48,6 +48,15 @@ fn a_first_report_after_the_next_message_still_names_the_sender() {
 }
 
 #[test]
+fn what_is_said_again_is_nothing_new() {
+    let mut owners = Owners::new(8);
+    for at in 10..100 {
+        owners.tell(at, Sent, 7, 11);
+    }
+    assert_eq!(owners.ask(7, 11, 12), Some(11));
+}
+
+#[test]
 fn reports_may_come_out_of_order() {
     let mut owners = Owners::new(8);
     owners.tell(30, Sent, 7, 12);

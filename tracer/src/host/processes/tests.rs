@@ -160,7 +160,14 @@ fn a_program_that_was_replaced_is_said_to_be() {
     let cat = ["/bin/cat", "/usr/bin/cat"]
         .into_iter()
         .find(|p| fs::exists(p).unwrap());
-    fs::copy(cat.unwrap(), &program).unwrap();
+    // By another process: a test beside this one that forks now would keep the copy open for
+    // writing, and then it cannot be run.
+    let copied = Command::new("cp")
+        .arg(cat.unwrap())
+        .arg(&program)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let child = Started::start(&mut Command::new(&program));
     fs::remove_file(&program).unwrap();
     let exe = ProcessTable::new().owner(&child.event()).owner.exe.unwrap();
