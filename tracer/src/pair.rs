@@ -139,7 +139,7 @@ impl Pairing {
         self.requesting = Some(exchange);
         let odd = mem::take(&mut self.pending.0);
         let entry = self.entry(conn, exchange);
-        entry.set_request(*message);
+        entry.set_request(message);
         entry.odd(odd);
         self.bound(conn, limits, sink);
     }
@@ -162,7 +162,7 @@ impl Pairing {
         let entry = self.entry(conn, exchange);
         entry.odd(odd);
         if !interim {
-            entry.set_response(*message);
+            entry.set_response(message);
             self.memory += size;
         } else if entry.exchange.interim.len() < limits.interim {
             entry.exchange.interim.push(*message);
