@@ -226,7 +226,7 @@ mod tests {
             index: 0,
             client: end("127.0.0.1:5000"),
             server: end("127.0.0.1:80"),
-            request: Some(request),
+            request: Some(Box::new(request)),
             interim: Vec::new(),
             response: None,
             anomalies: Vec::new(),

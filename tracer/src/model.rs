@@ -175,11 +175,11 @@ pub struct Exchange {
     /// The end that answered.
     pub server: Endpoint,
     /// The request; `None` where the capture missed it.
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
     /// Answers before the final one (1xx).
     pub interim: Vec<Response>,
     /// The final answer; `None` where none was seen.
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
     /// What was odd about it.
     pub anomalies: Vec<Anomaly>,
     /// The client as the PROXY protocol named it at the start of the connection.

@@ -139,7 +139,7 @@ impl Pairing {
         self.requesting = Some(exchange);
         let odd = mem::take(&mut self.pending.0);
         let entry = self.entry(conn, exchange);
-        entry.set_request(*message);
+        entry.set_request(message);
         entry.odd(odd);
         self.bound(conn, limits, sink);
     }
@@ -162,7 +162,7 @@ impl Pairing {
         let entry = self.entry(conn, exchange);
         entry.odd(odd);
         if !interim {
-            entry.set_response(*message);
+            entry.set_response(message);
             self.memory += size;
         } else if entry.exchange.interim.len() < limits.interim {
             entry.exchange.interim.push(*message);
@@ -247,6 +247,10 @@ impl Pairing {
     /// The exchange of this number, a new one where there is none.
     fn entry(&mut self, conn: &Connection, number: u64) -> &mut UnderWay {
         let index = self.find(number).unwrap_or_else(|index| {
+            if self.under_way.capacity() == 0 {
+                // Most connections never have two at a time, and most wait between two.
+                self.under_way.reserve_exact(1);
+            }
             let exchange = empty(conn, number, self.proxy_client);
             self.under_way
                 .insert(index, UnderWay::new(number, exchange));

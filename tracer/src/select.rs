@@ -61,7 +61,7 @@ impl Selection {
     /// the owners of its sockets are known.
     pub fn matches_wire(&self, exchange: &Exchange) -> bool {
         let status = exchange.response.as_ref().map(|r| r.status);
-        let request = exchange.request.as_ref();
+        let request = exchange.request.as_deref();
         any(&self.statuses, |p| p.matches(status))
             && any(&self.methods, |p| {
                 request.is_none_or(|r| p.matches(r.method()))

@@ -21,9 +21,9 @@ pub(crate) fn exchange(request: Request, response: Response) -> Exchange {
         index: 0,
         client: endpoint("10.0.0.7:51234"),
         server: endpoint("10.0.0.2:8080"),
-        request: Some(request),
+        request: Some(Box::new(request)),
         interim: Vec::new(),
-        response: Some(response),
+        response: Some(Box::new(response)),
         anomalies: Vec::new(),
         proxy_client: None,
         client_addresses: vec![ClientAddress {

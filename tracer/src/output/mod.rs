@@ -232,10 +232,13 @@ mod tests {
         for (secrets, shown) in [(Secrets::Redacted, false), (Secrets::Shown, true)] {
             let (log, mut outputs) = two_outputs(secrets);
             let mut exchange = testing::refused_post();
-            exchange.request = Some(testing::request(
-                "POST / HTTP/1.1\r\nAuthorization: Bearer s3cret\r\n\r\n",
-                b"",
-            ));
+            exchange.request = Some(
+                testing::request(
+                    "POST / HTTP/1.1\r\nAuthorization: Bearer s3cret\r\n\r\n",
+                    b"",
+                )
+                .into(),
+            );
             outputs.case(testing::case(exchange)).unwrap();
             assert_eq!(log.borrow().contains(&"s3cret".to_owned()), shown);
         }

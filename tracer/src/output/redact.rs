@@ -41,13 +41,19 @@ pub enum Secrets {
 pub fn exchange(exchange: &Exchange) -> Exchange {
     let mut masks = Masks::default();
     let mut redacted = Exchange {
-        request: exchange.request.as_ref().map(|r| request(r, &mut masks)),
+        request: exchange
+            .request
+            .as_ref()
+            .map(|r| Box::new(request(r, &mut masks))),
         interim: exchange
             .interim
             .iter()
             .map(|r| response(r, &mut masks))
             .collect(),
-        response: exchange.response.as_ref().map(|r| response(r, &mut masks)),
+        response: exchange
+            .response
+            .as_ref()
+            .map(|r| Box::new(response(r, &mut masks))),
         anomalies: exchange.anomalies.clone(),
         client_addresses: exchange.client_addresses.clone(),
         client: exchange.client.clone(),
@@ -198,7 +204,11 @@ fn sweep(exchange: &mut Exchange, masks: &Masks) {
         request.target.1 = request.target.0.saturating_add(length(&target));
         sweep_message(&mut request.message, &line, masks);
     }
-    for response in exchange.interim.iter_mut().chain(&mut exchange.response) {
+    for response in exchange
+        .interim
+        .iter_mut()
+        .chain(exchange.response.as_deref_mut())
+    {
         let reason = masks.sweep(response.reason().to_vec());
         let start = response.reason.0 as usize;
         let before = response.message.head.raw.get(..start).unwrap_or_default();

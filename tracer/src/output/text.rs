@@ -116,7 +116,7 @@ impl Block<'_> {
         if let Some(request) = &exchange.request {
             message::request(out, request, self.options, self.styles)?;
         }
-        for response in exchange.interim.iter().chain(&exchange.response) {
+        for response in exchange.interim.iter().chain(exchange.response.as_deref()) {
             message::response(out, response, self.options, self.styles)?;
         }
         self.odd(out, exchange)?;

@@ -30,12 +30,12 @@ impl UnderWay {
         }
     }
 
-    pub(super) fn set_request(&mut self, request: Request) {
+    pub(super) fn set_request(&mut self, request: Box<Request>) {
         self.late = self.exchange.response.is_some();
         self.exchange.request = Some(request);
     }
 
-    pub(super) fn set_response(&mut self, response: Response) {
+    pub(super) fn set_response(&mut self, response: Box<Response>) {
         let started_at = response.message.started_at;
         self.exchange.response = Some(response);
         let Some(request) = &self.exchange.request else {
@@ -117,7 +117,11 @@ impl UnderWay {
     pub(super) fn size(&self) -> usize {
         let size = |m: &Message| m.head.raw.len() + m.trailers.raw.len() + m.body.kept.len();
         let request = self.exchange.request.as_ref();
-        let responses = self.exchange.interim.iter().chain(&self.exchange.response);
+        let responses = self
+            .exchange
+            .interim
+            .iter()
+            .chain(self.exchange.response.as_deref());
         request.map_or(0, |r| size(&r.message)) + responses.map(|r| size(&r.message)).sum::<usize>()
     }
 

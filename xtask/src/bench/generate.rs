@@ -1,4 +1,4 @@
-//! A capture of POSTs over keep-alive connections, the same bytes each time.
+//! A capture of POSTs, the same bytes each time.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 /// Connections that are open at the same time; their packets alternate.
 const AT_ONCE: u64 = 64;
-/// Exchanges on each connection.
+/// Exchanges on each connection that is kept alive.
 const EACH: u64 = 100;
 /// One exchange in so many is refused, each time at another place of its connection.
 const REFUSED_EVERY: u64 = 100;
@@ -23,6 +23,46 @@ const ACK: u8 = 0x10;
 const PSH_ACK: u8 = 0x18;
 const FIN_ACK: u8 = 0x11;
 
+/// What the capture shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) exchanges: u64,
+    /// Exchanges on each connection.
+    each: u64,
+    ending: Ending,
+}
+
+/// How the connections end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With FIN.
+    Closed,
+    /// Not at all: there is silence after the last answer.
+    Idle,
+    /// Not at all: the last request is not answered.
+    Waiting,
+}
+
+impl Load {
+    /// Connections that carry many exchanges and are closed.
+    pub(crate) fn kept_alive(exchanges: u64) -> Self {
+        Self {
+            exchanges,
+            each: EACH,
+            ending: Ending::Closed,
+        }
+    }
+
+    /// Connections of one exchange each.
+    pub(crate) fn never_closed(connections: u64, ending: Ending) -> Self {
+        Self {
+            exchanges: connections,
+            each: 1,
+            ending,
+        }
+    }
+}
+
 /// How many of so many exchanges are answered 403.
 pub(crate) fn refused(exchanges: u64) -> u64 {
     (0..exchanges).filter(|number| is_refused(*number)).count() as u64
@@ -36,31 +76,41 @@ fn is_refused(number: u64) -> bool {
 ///
 /// # Errors
 /// Where it cannot be written.
-pub(crate) fn capture(path: &Path, exchanges: u64) -> Result<()> {
+pub(crate) fn capture(path: &Path, load: Load) -> Result<()> {
     let file = File::create(path).with_context(|| path.display().to_string())?;
-    write(BufWriter::with_capacity(1 << 20, file), exchanges)
-        .with_context(|| path.display().to_string())
+    write(BufWriter::with_capacity(1 << 20, file), load).with_context(|| path.display().to_string())
 }
 
-fn write(out: impl Write, exchanges: u64) -> Result<()> {
+fn write(out: impl Write, load: Load) -> Result<()> {
     let mut pcap = Pcap::start(out)?;
-    let connections = exchanges.div_ceil(EACH);
+    let Load {
+        exchanges,
+        each,
+        ending,
+    } = load;
+    let connections = exchanges.div_ceil(each);
     for first in (0..connections).step_by(usize::try_from(AT_ONCE)?) {
         let last = connections.min(first + AT_ONCE);
         let mut open: Vec<Connection> = (first..last).map(Connection::new).collect();
         for connection in &mut open {
             connection.open(&mut pcap)?;
         }
-        for turn in 0..EACH {
+        for turn in 0..each {
             for connection in &mut open {
-                let number = connection.number * EACH + turn;
-                if number < exchanges {
-                    connection.exchange(&mut pcap, number)?;
+                let number = connection.number * each + turn;
+                if number >= exchanges {
+                    continue;
+                }
+                connection.request(&mut pcap, number)?;
+                if ending != Ending::Waiting || turn + 1 < each {
+                    connection.response(&mut pcap, number)?;
                 }
             }
         }
-        for connection in &mut open {
-            connection.close(&mut pcap)?;
+        if ending == Ending::Closed {
+            for connection in &mut open {
+                connection.close(&mut pcap)?;
+            }
         }
     }
     pcap.out.flush()?;
@@ -106,7 +156,7 @@ impl Connection {
         self.packet(pcap, Way::Request, ACK)
     }
 
-    fn exchange(&mut self, pcap: &mut Pcap<impl Write>, number: u64) -> Result<()> {
+    fn request(&mut self, pcap: &mut Pcap<impl Write>, number: u64) -> Result<()> {
         let body = format!(
             r#"{{"order":{number},"item":"pump","count":2,"note":"as agreed by telephone"}}"#
         );
@@ -125,7 +175,11 @@ impl Connection {
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
-        self.packet(pcap, Way::Request, PSH_ACK)?;
+        self.packet(pcap, Way::Request, PSH_ACK)
+    }
+
+    /// The answer and its acknowledgement.
+    fn response(&mut self, pcap: &mut Pcap<impl Write>, number: u64) -> Result<()> {
         let (status, body) = if is_refused(number) {
             (
                 "403 Forbidden",
@@ -279,24 +333,39 @@ fn fold(mut sum: u64) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::{refused, write};
+    use super::{Ending, Load, refused, write};
 
     #[test]
     fn one_in_a_hundred_is_refused() {
-        let mut bytes = Vec::new();
-        write(&mut bytes, 1000).unwrap();
-        let count = |what: &[u8]| bytes.windows(what.len()).filter(|w| *w == what).count();
-        assert_eq!(count(b"POST /api"), 1000);
-        assert_eq!(count(b"HTTP/1.1 200 OK\r\n"), 990);
-        assert_eq!(count(b"HTTP/1.1 403 Forbidden\r\n"), 10);
+        let bytes = generated(Load::kept_alive(1000));
+        assert_eq!(count(&bytes, b"POST /api"), 1000);
+        assert_eq!(count(&bytes, b"HTTP/1.1 200 OK\r\n"), 990);
+        assert_eq!(count(&bytes, b"HTTP/1.1 403 Forbidden\r\n"), 10);
         assert_eq!(refused(1000), 10);
     }
 
     #[test]
     fn it_is_the_same_each_time() {
-        let (mut one, mut other) = (Vec::new(), Vec::new());
-        write(&mut one, 250).unwrap();
-        write(&mut other, 250).unwrap();
-        assert_eq!(one, other);
+        let load = Load::kept_alive(250);
+        assert_eq!(generated(load), generated(load));
+    }
+
+    #[test]
+    fn connections_that_wait_have_no_answer() {
+        for (ending, answers) in [(Ending::Idle, 150), (Ending::Waiting, 0)] {
+            let bytes = generated(Load::never_closed(150, ending));
+            assert_eq!(count(&bytes, b"POST /api"), 150);
+            assert_eq!(count(&bytes, b"HTTP/1.1 "), answers);
+        }
+    }
+
+    fn generated(load: Load) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, load).unwrap();
+        bytes
+    }
+
+    fn count(bytes: &[u8], what: &[u8]) -> usize {
+        bytes.windows(what.len()).filter(|w| *w == what).count()
     }
 }

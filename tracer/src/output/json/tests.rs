@@ -22,10 +22,13 @@ fn a_session() {
 #[test]
 fn bytes_that_are_not_utf_8_survive() {
     let mut exchange = refused_post();
-    exchange.request = Some(request_bytes(
-        b"POST /\xff HTTP/1.1\r\nHost: x\r\nX-Odd: a\xfe\r\n\r\n",
-        b"\x00\xff",
-    ));
+    exchange.request = Some(
+        request_bytes(
+            b"POST /\xff HTTP/1.1\r\nHost: x\r\nX-Odd: a\xfe\r\n\r\n",
+            b"\x00\xff",
+        )
+        .into(),
+    );
     let case = &lines(&[testing::case(exchange)], &Health::default())[1];
     assert_eq!(case["request"]["target"]["base64"], "L/8=");
     assert_eq!(case["request"]["headers"][1]["value"]["base64"], "Yf4=");
@@ -121,7 +124,7 @@ proptest! {
     fn nothing_hidden_gets_through_and_nothing_is_lost(text in "\\PC{0,20}|[\\x00-\\u{ffff}]{0,40}") {
         let mut exchange = refused_post();
         exchange.client_addresses[0].text = text.clone();
-        exchange.response = Some(response("HTTP/1.1 403 No\r\n\r\n", text.as_bytes()));
+        exchange.response = Some(response("HTTP/1.1 403 No\r\n\r\n", text.as_bytes()).into());
         let (case, line) = CaseLineValue::of(exchange, options()).both();
         prop_assert!(!line.trim_end_matches('\n').chars().any(escape::is_hidden), "{line:?}");
         prop_assert_eq!(case["client_addresses"][0]["text"].as_str(), Some(text.as_str()));

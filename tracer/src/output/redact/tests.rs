@@ -268,14 +268,20 @@ fn json_web_tokens_go_wherever_they_are() {
 #[test]
 fn a_secret_that_is_repeated_goes_everywhere() {
     let mut exchange = refused_post();
-    exchange.request = Some(request(
-        &format!("POST /by/{SECRET} HTTP/1.1\r\nX-Api-Key: {SECRET}\r\n\r\n"),
-        b"",
-    ));
-    exchange.response = Some(response(
-        &format!("HTTP/1.1 403 No {SECRET}\r\nX-Echo: {SECRET}\r\n\r\n"),
-        format!("{SECRET} is not a key, {SECRET}!").as_bytes(),
-    ));
+    exchange.request = Some(
+        request(
+            &format!("POST /by/{SECRET} HTTP/1.1\r\nX-Api-Key: {SECRET}\r\n\r\n"),
+            b"",
+        )
+        .into(),
+    );
+    exchange.response = Some(
+        response(
+            &format!("HTTP/1.1 403 No {SECRET}\r\nX-Echo: {SECRET}\r\n\r\n"),
+            format!("{SECRET} is not a key, {SECRET}!").as_bytes(),
+        )
+        .into(),
+    );
     let redacted = super::exchange(&exchange);
     let response = redacted.response.unwrap();
     let request = redacted.request.unwrap();
@@ -302,7 +308,7 @@ fn a_coded_body_that_nobody_can_read_is_left_out() {
         "HTTP/1.1 403 Forbidden\r\nContent-Encoding: br\r\n\r\n",
         b"\x0b\x02\x80",
     );
-    exchange.response = Some(sent);
+    exchange.response = Some(sent.into());
     let body = super::exchange(&exchange).response.unwrap().message.body;
     assert_eq!((body.kept.len(), body.seen), (0, 3));
 

@@ -73,11 +73,14 @@ fn what_was_not_seen_is_said() {
 #[test]
 fn binary_coded_and_secret_bodies() {
     let mut exchange = refused_post();
-    exchange.request = Some(request(
-        "POST /login?token=hunter2hunter2 HTTP/1.1\r\nHost: shop.example\r\n\
+    exchange.request = Some(
+        request(
+            "POST /login?token=hunter2hunter2 HTTP/1.1\r\nHost: shop.example\r\n\
          Authorization: Bearer hunter2hunter2\r\nCookie: id=7; theme=dark\r\n\r\n",
-        b"user=bob&password=hunter2hunter2",
-    ));
+            b"user=bob&password=hunter2hunter2",
+        )
+        .into(),
+    );
     exchange.response.as_mut().unwrap().message.body =
         testing::decoded("gzip", 40, b"<h1>Forbidden</h1>\n<p>hunter2hunter2</p>\n");
     let binary: Vec<u8> = (0..=255).collect();
@@ -178,7 +181,7 @@ fn a_long_body_is_cut_and_counted() {
     for max in 0..30 {
         let mut exchange = refused_post();
         let body = b"first line\r\nsecond line\nthird";
-        exchange.response = Some(response("HTTP/1.1 403 No\r\n\r\n", body));
+        exchange.response = Some(response("HTTP/1.1 403 No\r\n\r\n", body).into());
         let text = shown_case(
             &testing::case(exchange),
             TextOptions {
@@ -247,7 +250,7 @@ proptest! {
         exchange.request = Some(request(
             &format!("POST /?token={secret} HTTP/1.1\r\nHost: u:{secret}@x\r\nX-Api-Key: {secret}\r\n\r\n"),
             format!("{{\"password\":\"{secret}\"}}").as_bytes(),
-        ));
+        ).into());
         let out = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         let mut outputs = Outputs::new(Secrets::Redacted);
         outputs.add("text", Box::new(TextSink::new(Shared(std::rc::Rc::clone(&out)), options())));
