@@ -29,6 +29,14 @@ pub fn pcapng(data: &[u8]) {
     }
 }
 
+/// A capture file of either format; what has no header gets that of a pcap file.
+pub(crate) fn with_header(data: &[u8]) -> Vec<u8> {
+    match data {
+        [0xa1 | 0xd4 | 0x4d | 0x34 | 0x1f | 0x28 | 0x0a, ..] => data.to_vec(),
+        _ => [&PCAP_HEADER, data].concat(),
+    }
+}
+
 /// What was read: how much, and where it ended. Two ways to read a file have to agree on it.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
@@ -98,7 +106,7 @@ impl Outcome {
 }
 
 /// Gives bytes in small portions of changing size.
-struct Portions(Cursor<Vec<u8>>);
+pub(crate) struct Portions(pub(crate) Cursor<Vec<u8>>);
 
 impl Read for Portions {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {

@@ -9,32 +9,34 @@ use tracer_fuzz::{TARGETS, Target};
 
 /// Changed bytes, inputs of noise and cuts for each kept input or target.
 const TRIES: usize = 2_000;
+/// What is kept elsewhere and is an input too.
+const ELSEWHERE: &[(&str, &str)] = &[("h1", "../tracer/tests/transcripts")];
 
 #[test]
 fn corpus() {
-    for (name, run) in TARGETS {
-        let inputs = corpus_of(name);
-        assert!(!inputs.is_empty(), "corpus/{name} is empty");
+    for target in TARGETS {
+        let inputs = corpus_of(target.0);
+        assert!(!inputs.is_empty(), "corpus/{} is empty", target.0);
         for (path, input) in inputs {
             println!("{}", path.display());
-            run(&input);
+            attempt(*target, &input);
         }
     }
 }
 
 #[test]
 fn cuts() {
-    each(|run, input, _| {
+    each(|target, input, _| {
         let step = (input.len() / TRIES).max(1);
         for cut in (0..input.len()).step_by(step) {
-            run(&input[..cut]);
+            attempt(target, &input[..cut]);
         }
     });
 }
 
 #[test]
 fn changed_bytes() {
-    each(|run, input, random| {
+    each(|target, input, random| {
         let mut changed = input.to_vec();
         for _ in 0..TRIES.min(input.len() * 8) {
             let at = random.below(input.len());
@@ -44,7 +46,7 @@ fn changed_bytes() {
                 2 => input[at] ^ (1 << random.below(8)),
                 _ => random.below(256) as u8,
             };
-            run(&changed);
+            attempt(target, &changed);
             // Now and then the changes add up.
             if random.below(8) != 0 {
                 changed[at] = input[at];
@@ -55,12 +57,12 @@ fn changed_bytes() {
 
 #[test]
 fn noise() {
-    for (name, run) in TARGETS {
-        let mut random = Random::new(name);
+    for target in TARGETS {
+        let mut random = Random::new(target.0);
         for _ in 0..TRIES {
             let len = random.below(512);
             let input: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
-            run(&input);
+            attempt(*target, &input);
         }
     }
 }
@@ -87,30 +89,51 @@ fn every_target_has_its_files() {
     }
 }
 
-/// Runs `attempt` for each kept input that is not empty.
-fn each(attempt: impl Fn(fn(&[u8]), &[u8], &mut Random)) {
-    for &(name, run) in TARGETS as &[Target] {
-        for (path, input) in corpus_of(name) {
+/// Runs `damage` for each kept input that is not empty.
+fn each(damage: impl Fn(Target, &[u8], &mut Random)) {
+    for target in TARGETS {
+        for (path, input) in corpus_of(target.0) {
             println!("{}", path.display());
             if !input.is_empty() {
-                attempt(run, &input, &mut Random::new(name));
+                damage(*target, &input, &mut Random::new(target.0));
             }
         }
     }
 }
 
+/// Runs a target on an input, which is kept where it fails.
+fn attempt((name, run): Target, input: &[u8]) {
+    if let Err(panic) = std::panic::catch_unwind(|| run(input)) {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("failed-{name}"));
+        fs::write(&kept, input).unwrap();
+        println!("the input is kept as {}", kept.display());
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// The kept inputs of a target, in the order of their names.
 fn corpus_of(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("corpus")
-        .join(name);
-    let mut paths: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.unwrap().path())
+    let elsewhere = ELSEWHERE.iter().filter(|(target, _)| *target == name);
+    let folders = elsewhere.map(|(_, folder)| (*folder).to_owned());
+    let mut paths: Vec<_> = folders
+        .chain([format!("corpus/{name}")])
+        .flat_map(|folder| files(&folder))
         .collect();
     paths.sort();
     let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
     paths.into_iter().map(read).collect()
+}
+
+/// The files of a folder, given from the root of this package.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder);
+    let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    // Of a transcript, the file beside it is what is expected of it.
+    paths
+        .filter(|path| path.extension().is_none_or(|e| e == "http"))
+        .collect()
 }
 
 /// Numbers that look random and are the same on each run (xorshift64).

@@ -249,7 +249,9 @@ impl Side {
         odd.into_iter().for_each(|anomaly| cx.odd(anomaly));
         self.go_on(framing, cut, cx);
         if kind == Kind::Connect && cut.is_none() {
-            // Nothing of the tunnel is a request; without one, the next request is.
+            // Nothing of the tunnel is a request; without one, the next request is. What its fields
+            // say of a body cannot be told from the tunnel (RFC 9110 section 9.3.6: it has none).
+            self.abort(MessageEnd::Abandoned, cx);
             self.lose();
             self.quiet = true;
         }
