@@ -192,7 +192,7 @@ impl Exchange {
     /// When its first byte was seen.
     pub fn started_at(&self) -> Timestamp {
         let request = self.request.as_ref().map(|r| r.message.started_at);
-        let mut responses = self.interim.iter().chain(&self.response);
+        let mut responses = self.interim.iter().chain(self.response.as_deref());
         let response = responses.next().map(|r| r.message.started_at);
         request.or(response).unwrap_or_default()
     }
