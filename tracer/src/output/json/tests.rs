@@ -42,7 +42,7 @@ fn interim_answers_alone_have_a_time() {
     exchange.request = None;
     let mut interim = exchange.response.take().unwrap();
     interim.message.started_at = START;
-    exchange.interim.push(interim);
+    exchange.interim.push(*interim);
     let case = &lines(&[testing::case(exchange)], &Health::default())[1];
     assert_eq!(case["started_at"], "2026-05-04T01:12:09.123456789Z");
 }
