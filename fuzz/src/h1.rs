@@ -9,8 +9,10 @@ use tracer403::model::{ConnId, Direction, Exchange, GapKind, MessageEnd, Timesta
 use tracer403::pair::Pairing;
 use tracer403::reassembly::{Chunk, Connection, EndKind, Piece};
 
-/// Bytes that parser and pairing may hold under the limits below.
-const MEMORY: usize = 128 << 10;
+/// Bytes that parser and pairing may hold under the limits below: most of it is room for a segment.
+const MEMORY: usize = 256 << 10;
+/// Bytes of the largest segment.
+const SEGMENT: usize = 65_535;
 
 /// Fields that tell where a message ends are kept even past the bound of a head: so many bytes,
 /// line ends among them, and so many fields.
@@ -21,7 +23,7 @@ const FRAMING_FIELDS: usize = 8;
 /// mark is content; bytes before the first mark come from the client.
 pub fn h1(data: &[u8]) {
     let events = events(data);
-    let whole = Run::new(&events, usize::MAX);
+    let whole = Run::new(&events, SEGMENT);
     for len in [1, 7] {
         assert_eq!(Run::new(&events, len), whole, "in pieces of {len}");
     }
