@@ -1,0 +1,79 @@
+//! Captures whose truth is known: `read --json` says the same of them as ever.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use tracer_tests::{Place, tracer_binary};
+
+/// Compared by `cargo xtask demo`.
+const DEMO: &str = "demo";
+
+#[test]
+fn every_case_is_read_as_expected() -> Result<()> {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut wrong = Vec::new();
+    let cases = cases()?;
+    ensure!(cases.len() >= 10, "only {} cases were found", cases.len());
+    for case in cases {
+        let found = read(&case)?;
+        let path = case.join("expected.jsonl");
+        if update {
+            fs::write(&path, &found)?;
+        }
+        let expected = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        for (number, line) in difference(&expected, &found) {
+            wrong.push(format!("{}:{number}: {line}", path.display()));
+        }
+        let truth = fs::read_to_string(case.join("README.md"));
+        truth.with_context(|| format!("{} has no README.md", case.display()))?;
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn cases() -> Result<Vec<PathBuf>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with(DEMO) {
+            cases.push(path);
+        }
+    }
+    cases.sort();
+    Ok(cases)
+}
+
+fn read(case: &Path) -> Result<String> {
+    let capture = ["capture.pcap", "capture.pcapng"]
+        .into_iter()
+        .find(|name| case.join(name).is_file())
+        .with_context(|| format!("{} has no capture", case.display()))?;
+    let mut command = Place::here().command(tracer_binary()?);
+    command.args(["read", "--json", capture]).current_dir(case);
+    let output = command.output()?;
+    ensure!(
+        output.status.success(),
+        "{}: {}: {}",
+        case.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The lines that differ, by number; what was found of each.
+fn difference<'a>(expected: &'a str, found: &'a str) -> Vec<(usize, &'a str)> {
+    let mut expected = expected.lines();
+    let mut found = found.lines();
+    let mut different = Vec::new();
+    for number in 1.. {
+        match (expected.next(), found.next()) {
+            (None, None) => break,
+            (expected, found) if expected == found => {}
+            (_, found) => different.push((number, found.unwrap_or("this line is not there"))),
+        }
+    }
+    different
+}
