@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tracer403::limits::Limits;
 use tracer403::model::{Case, Health};
-use tracer403::output::escape::is_hidden;
 use tracer403::output::json::{JsonOptions, JsonSink};
 use tracer403::output::pcapng::PcapngSink;
 use tracer403::output::redact::Secrets;
@@ -127,7 +126,7 @@ impl Outcome {
         assert!(health.cases <= health.exchanges);
         assert!(health.not_tcp + health.malformed <= health.packets);
         let text = std::str::from_utf8(&self.text).expect("text is UTF-8");
-        if let Some(hidden) = text.chars().find(|c| *c != '\n' && is_hidden(*c)) {
+        if let Some(hidden) = text.chars().find(|c| *c != '\n' && is_dangerous(*c)) {
             panic!("{hidden:?} in the text");
         }
         let mut types = Vec::new();
@@ -156,6 +155,11 @@ impl Outcome {
         }
         assert_eq!(packets, self.packets);
     }
+}
+
+/// What a terminal obeys: control characters, and those that change the order in which text reads.
+fn is_dangerous(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Bytes in memory.
