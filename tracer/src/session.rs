@@ -57,6 +57,7 @@ impl Session {
     }
 
     /// Reads a source until it has no more, or fails. The source sees `stop` by itself.
+    #[cfg(feature = "live")]
     pub(crate) fn drive(&mut self, source: &mut dyn Source) {
         while self.step(source) {}
     }

@@ -63,7 +63,7 @@ fn quality(word: &str) -> Option<OwnerQuality> {
 /// `runtime:id`.
 fn container(text: &str) -> Option<Container> {
     let (runtime, id) = text.split_once(':')?;
-    let runtime = ["docker", "containerd", "cri-o", "podman"]
+    let runtime = ["docker", "containerd", "cri-o", "podman", "kubernetes"]
         .into_iter()
         .find(|known| *known == runtime)?;
     Some(Container {
