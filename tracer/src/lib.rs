@@ -40,6 +40,8 @@ pub mod select;
 pub mod trail;
 pub mod process;
 pub mod client;
+pub mod evidence;
+pub mod diagnose;
 pub mod output;
 pub mod pipeline;
 pub mod cli;

@@ -3,18 +3,25 @@
 //! Everything to the left of [`Exchange`] turns bytes into exchanges; everything to the right of it
 //! only reads them. Nothing here does I/O, keeps a clock or depends on another module.
 
+mod chain;
 mod endpoint;
 mod health;
 mod message;
+mod verdict;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+pub use chain::{Asked, Chain, Hop, Link, LinkRule, SideCall, Talk, Unread, UnreadPeer};
 pub use endpoint::{Container, Endpoint, Owner, OwnerQuality};
 pub use health::{Health, LossPlace, MissingProbe};
 pub use message::{
     Body, Decoded, Field, FieldSpan, Framing, Head, Message, MessageEnd, Request, Response,
+};
+pub use verdict::{
+    CauseId, Confidence, Evidence, Finding, Handling, Issuer, Kind, Part, Product, Proves, Side,
+    Span, Strength, Verdict,
 };
 
 /// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
@@ -228,18 +235,74 @@ impl Exchange {
     }
 }
 
-/// An exchange that is reported.
+/// A request that is reported: its way through the hops of this host, and the conclusion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// Its number in this session, from 1.
     pub number: u64,
-    /// The exchange.
-    pub exchange: Exchange,
+    /// The hops that the request took.
+    pub chain: Chain,
+    /// Exchanges of the same method and route that were not refused, the most alike first.
+    pub siblings: Vec<Exchange>,
+    /// What the same client asked for just before.
+    pub pace: Pace,
+    /// Facts that speak for or against a cause.
+    pub evidence: Vec<Evidence>,
+    /// Who refused it, and why.
+    pub verdict: Verdict,
+    /// The cases of the same shape so far.
+    pub group: Group,
     /// The packets that carried it, where an output asked for them.
     pub packets: Vec<Packet>,
     /// Records that were lost anywhere while the exchange was under way: where this is not 0,
     /// "was not seen" does not mean "was not there".
     pub lost_meanwhile: u64,
+}
+
+impl Case {
+    /// A case of which nothing is known but its exchange.
+    pub fn of(number: u64, exchange: Exchange) -> Self {
+        Self {
+            number,
+            chain: Chain::of(exchange),
+            siblings: Vec::new(),
+            pace: Pace::default(),
+            evidence: Vec::new(),
+            verdict: Verdict::default(),
+            group: Group::default(),
+            packets: Vec::new(),
+            lost_meanwhile: 0,
+        }
+    }
+
+    /// The exchange that the filter let pass.
+    pub const fn exchange(&self) -> &Exchange {
+        &self.chain.reported.exchange
+    }
+}
+
+/// How fast a client asked for the same route, counted up to the reported exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Its requests for the route that were not refused, within the last seconds.
+    pub passed: u32,
+    /// Those that were refused, within the same time.
+    pub refused: u32,
+    /// The time in which they came.
+    pub within: Duration,
+}
+
+/// Cases of the same shape: the same method, route, status, issuer and cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Number of the first case.
+    pub first_case: u64,
+    /// How many there were, with this one.
+    pub count: u64,
+    /// When the first began.
+    pub first_at: Timestamp,
+    /// When this one began.
+    pub last_at: Timestamp,
 }
 
 /// A packet kept for an output.

@@ -78,6 +78,7 @@ impl Pipeline {
         match record {
             Record::Packet(frame) => self.packet(&frame),
             Record::Owner(owner) => self.owners.learn(owner),
+            Record::Watching { .. } | Record::Talk(_) => {}
             Record::Lost { count, place } => {
                 self.health.add_lost(place, count);
                 self.losses.add(self.now, count);
@@ -240,10 +241,9 @@ impl Pipeline {
         decode_bodies(&mut exchange, &self.options.limits);
         self.health.cases += 1;
         self.cases.push_back(Case {
-            number: self.health.cases,
             lost_meanwhile: self.losses.since(exchange.started_at()),
-            exchange,
             packets,
+            ..Case::of(self.health.cases, exchange)
         });
     }
 

@@ -52,12 +52,7 @@ pub(crate) fn refused_post() -> Exchange {
 
 /// The first case of a session.
 pub(crate) fn case(exchange: Exchange) -> Case {
-    Case {
-        number: 1,
-        exchange,
-        packets: Vec::new(),
-        lost_meanwhile: 0,
-    }
+    Case::of(1, exchange)
 }
 
 /// A request whose whole body was seen.

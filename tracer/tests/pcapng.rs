@@ -55,14 +55,14 @@ fn packets_owners_and_losses_come_back() {
     let [server, client] = &back.owners[..] else {
         panic!("{:?}", back.owners)
     };
-    let exchange = &cases[0].exchange;
+    let exchange = cases[0].exchange();
     assert_eq!(Some(&server.owner), exchange.server.owner.as_ref());
     assert_eq!(server.socket.local, Some(exchange.server.addr));
     assert_eq!(server.socket.remote, Some(exchange.client.addr));
     assert_eq!(server.used, SocketUse::Sent);
     let own_first_packet = Timestamp::from_nanos(1_100_000_002);
     assert_eq!(server.at, own_first_packet);
-    let exchange = &cases[1].exchange;
+    let exchange = cases[1].exchange();
     assert_eq!(Some(&client.owner), exchange.client.owner.as_ref());
     assert_eq!(client.socket.local, Some(exchange.client.addr));
     assert_eq!(client.at, Timestamp::from_nanos(2_100_000_001));
@@ -219,26 +219,25 @@ fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
         data: vec![number as u8; 80 + i as usize],
         direction,
     };
+    let exchange = Exchange {
+        conn: ConnId(number),
+        index: 0,
+        client: end("192.0.2.1:4000", client),
+        server: end("[2001:db8::1]:80", server),
+        request: None,
+        interim: Vec::new(),
+        response: None,
+        anomalies: Vec::new(),
+        proxy_client: None,
+        client_addresses: Vec::new(),
+    };
     Case {
-        number,
-        exchange: Exchange {
-            conn: ConnId(number),
-            index: 0,
-            client: end("192.0.2.1:4000", client),
-            server: end("[2001:db8::1]:80", server),
-            request: None,
-            interim: Vec::new(),
-            response: None,
-            anomalies: Vec::new(),
-            proxy_client: None,
-            client_addresses: Vec::new(),
-        },
         packets: vec![
             packet(1, 1, Direction::ClientToServer),
             packet(2, 101, Direction::ServerToClient),
             packet(3, 1, Direction::ClientToServer),
         ],
-        lost_meanwhile: 0,
+        ..Case::of(number, exchange)
     }
 }
 

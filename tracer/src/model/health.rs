@@ -11,6 +11,8 @@ pub enum LossPlace {
     RingOwner,
     /// The ring buffer was full: the start of a program.
     RingExec,
+    /// The ring buffer was full: a word to a peer that is not traced.
+    RingTalk,
     /// The kernel side could not read a packet's bytes.
     PacketUnreadable,
     /// The capture file says that its writer dropped packets.

@@ -128,7 +128,7 @@ impl Outputs {
     /// The first failure; each output that failed gets nothing more.
     pub fn case(&mut self, mut case: Case) -> Result<(), OutputError> {
         if self.secrets == Secrets::Redacted {
-            case.exchange = redact::exchange(&case.exchange);
+            redact::case(&mut case);
         }
         self.each(|output| {
             output.sink.case(&case)?;
@@ -310,7 +310,7 @@ mod tests {
     impl Sink for Log {
         fn case(&mut self, case: &Case) -> io::Result<()> {
             self.0.borrow_mut().push("case".to_owned());
-            let head = &case.exchange.request.as_ref().unwrap().message.head;
+            let head = &case.exchange().request.as_ref().unwrap().message.head;
             if let Some(value) = head.value("authorization") {
                 let value = String::from_utf8_lossy(value);
                 self.0.borrow_mut().push(value.replace("Bearer ", ""));

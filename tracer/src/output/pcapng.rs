@@ -130,7 +130,7 @@ impl<W: Write> Sink for PcapngSink<W> {
     }
 
     fn case(&mut self, case: &Case) -> io::Result<()> {
-        let exchange = &case.exchange;
+        let exchange = case.exchange();
         let client = comment::end(case.number, "client", &exchange.client, &exchange.server);
         let server = comment::end(case.number, "server", &exchange.server, &exchange.client);
         let first = |direction| case.packets.iter().position(|p| p.direction == direction);

@@ -21,7 +21,7 @@ mod scan;
 
 use std::borrow::Cow;
 
-use crate::model::{Body, Exchange, FieldSpan, Head, Message, Request, Response};
+use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
 use mask::Masks;
 use names::Place;
 
@@ -33,6 +33,19 @@ pub enum Secrets {
     Redacted,
     /// They are shown as they crossed the wire.
     Shown,
+}
+
+/// Takes the secrets out of everything in a case but its packets.
+pub fn case(case: &mut Case) {
+    for hop in case.chain.hops_mut() {
+        hop.exchange = exchange(&hop.exchange);
+        for call in &mut hop.side_calls {
+            call.exchange = exchange(&call.exchange);
+        }
+    }
+    for sibling in &mut case.siblings {
+        *sibling = exchange(sibling);
+    }
 }
 
 /// The exchange without its secrets.

@@ -109,7 +109,7 @@ struct Block<'a> {
 
 impl Block<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
-        let exchange = &self.case.exchange;
+        let exchange = self.case.exchange();
         self.first_line(out, exchange)?;
         ends::write(out, exchange, self.styles)?;
         self.early(out, exchange)?;

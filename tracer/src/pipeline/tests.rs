@@ -26,7 +26,7 @@ fn a_refused_post_is_a_case() {
         panic!("{cases:?}")
     };
     assert_eq!((case.number, case.lost_meanwhile), (1, 0));
-    let exchange = &case.exchange;
+    let exchange = case.exchange();
     assert!(exchange.is_complete());
     assert_eq!((exchange.index, exchange.anomalies.len()), (1, 0));
     assert_eq!(exchange.client.addr, talk.addr(CLIENT));
@@ -188,7 +188,7 @@ fn a_request_without_an_answer_has_no_status() {
         talk.say(CLIENT, POST);
         let cases = talk.finish();
         assert_eq!(cases.len(), found);
-        assert_eq!(cases[0].exchange.response, None);
+        assert_eq!(cases[0].exchange().response, None);
     }
     let mut talk = Talk::new(Options::default());
     talk.handshake();
@@ -206,7 +206,7 @@ fn an_early_answer_does_not_wait_for_the_rest_of_the_request() {
     talk.pass(300);
     talk.pass(300);
     let cases = talk.cases();
-    assert_eq!(cases[0].exchange.anomalies, [Anomaly::EarlyResponse]);
+    assert_eq!(cases[0].exchange().anomalies, [Anomaly::EarlyResponse]);
 }
 
 #[test]
@@ -234,14 +234,14 @@ fn bodies_are_decoded_for_cases_and_faults_named() {
         "HTTP/1.1 403 Forbidden\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
     );
     let cases = talk.finish();
-    assert_eq!(cases[0].exchange.anomalies, [Anomaly::UndecodableBody]);
+    assert_eq!(cases[0].exchange().anomalies, [Anomaly::UndecodableBody]);
 }
 
 fn owners(cases: &[Case]) -> Vec<[&str; 2]> {
     cases
         .iter()
         .map(|case| {
-            [&case.exchange.client, &case.exchange.server]
+            [&case.exchange().client, &case.exchange().server]
                 .map(|end| end.owner.as_ref().map_or("", |owner| &*owner.comm))
         })
         .collect()

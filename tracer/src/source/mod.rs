@@ -12,7 +12,7 @@ pub mod probes;
 
 use std::net::SocketAddr;
 
-use crate::model::{LossPlace, MissingProbe, Owner, Timestamp};
+use crate::model::{LossPlace, MissingProbe, Owner, Talk, Timestamp};
 
 /// One thing that a source saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,14 @@ pub enum Record<'a> {
     Packet(Frame<'a>),
     /// A process used a socket.
     Owner(SocketOwner),
+    /// From this time on the host tells whenever a process that serves a traced port sends to a
+    /// peer that is not traced: where no [`Talk`](Self::Talk) follows, there was none.
+    Watching {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// A process that serves a traced port sent to a peer that is not traced.
+    Talk(Talk),
     /// Records were lost on their way here.
     Lost {
         /// How many.

@@ -45,6 +45,7 @@ impl Seen {
                         seen.owners.push(owner);
                     }
                     Record::Lost { count, place } => seen.lost.push((place, count)),
+                    Record::Watching { .. } | Record::Talk(_) => {}
                     Record::Missing(missing) => panic!("{missing:?}"),
                     Record::Tick { at } => ticked = Some(at),
                 })

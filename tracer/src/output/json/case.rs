@@ -146,7 +146,7 @@ fn anomalies() -> [Vec<&'static str>; 1] {
 
 impl CaseLine {
     pub(super) fn new(case: &Case, options: &JsonOptions) -> Self {
-        let exchange = &case.exchange;
+        let exchange = case.exchange();
         Self {
             schema: SCHEMA,
             case: case.number,

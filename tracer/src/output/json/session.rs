@@ -140,6 +140,8 @@ pub enum Place {
     RingOwner,
     /// The ring buffer was full: the start of a program.
     RingExec,
+    /// The ring buffer was full: a word to a peer that is not traced.
+    RingTalk,
     /// The kernel side could not read a packet's bytes.
     PacketUnreadable,
     /// The capture file says that its writer dropped packets.
@@ -206,6 +208,7 @@ fn lost((place, records): (LossPlace, u64)) -> Lost {
         LossPlace::RingPacket => Place::RingPacket,
         LossPlace::RingOwner => Place::RingOwner,
         LossPlace::RingExec => Place::RingExec,
+        LossPlace::RingTalk => Place::RingTalk,
         LossPlace::PacketUnreadable => Place::PacketUnreadable,
         LossPlace::CaptureFile => Place::CaptureFile,
     };

@@ -121,6 +121,11 @@ fn lost(place: LossPlace, n: u64) -> String {
             "{} of program starts lost: the ring buffer was full (a larger --ring-size helps)",
             count(n, "record")
         ),
+        LossPlace::RingTalk => format!(
+            "{} of talks with ports that are not traced lost: the ring buffer was full (a larger \
+             --ring-size helps)",
+            count(n, "record")
+        ),
         LossPlace::PacketUnreadable => {
             format!(
                 "{} lost: the kernel could not read them",

@@ -1,0 +1,69 @@
+//! From evidence to a verdict: who made the refusal, and why.
+
+use crate::model::{CauseId, Chain, Evidence, Hop};
+
+/// A cause: how it is recognised, and what to say of it.
+///
+/// Its confidence comes from three kinds of evidence .
+#[derive(Clone, Copy, Debug)]
+pub struct Cause {
+    /// Which one.
+    pub id: CauseId,
+    /// What it is, in a few words that complete "It was refused because …".
+    pub because: &'static str,
+    /// Ids of evidence from the comparison with exchanges that passed (`sibling.…`) that single
+    /// this cause out.
+    pub contrast: &'static [&'static str],
+    /// Ids of evidence that must be there if this is the cause, or that goes well with it.
+    pub fits: &'static [&'static str],
+    /// One thing to do next, given what was seen.
+    pub next_step: fn(&Clues<'_>) -> String,
+    /// For `tracer403 explain`.
+    pub explain: Explain,
+}
+
+/// What `tracer403 explain CAUSE` prints.
+#[derive(Clone, Copy, Debug)]
+pub struct Explain {
+    /// What it is.
+    pub what: &'static str,
+    /// How it is recognised.
+    pub recognised: &'static str,
+    /// What looks like it and is not, and what hides it.
+    pub misleads: &'static str,
+    /// How to mend it.
+    pub mend: &'static str,
+}
+
+/// What a cause is judged by: the hop that made the refusal, and the evidence.
+#[derive(Clone, Copy, Debug)]
+pub struct Clues<'a> {
+    /// The hops.
+    pub chain: &'a Chain,
+    /// Place of the hop whose server made the refusal, or of the last that was seen on the way
+    /// there.
+    pub at: usize,
+    /// All evidence of the case.
+    pub evidence: &'a [Evidence],
+}
+
+impl<'a> Clues<'a> {
+    /// The hop that made the refusal.
+    pub fn hop(&self) -> Option<&'a Hop> {
+        self.chain.hop(self.at)
+    }
+
+    /// The evidence about that hop, with its index.
+    pub fn here(&self) -> impl Iterator<Item = (usize, &'a Evidence)> {
+        let at = self.at;
+        self.evidence
+            .iter()
+            .enumerate()
+            .filter(move |(_, e)| e.hop == at)
+    }
+
+    /// The first evidence about that hop with this id.
+    pub fn find(&self, id: &str) -> Option<&'a Evidence> {
+        self.here().map(|(_, e)| e).find(|e| e.id == id)
+    }
+}

@@ -1,0 +1,33 @@
+//! Facts of a case that speak for or against a cause, each with the place it was read from.
+//!
+//! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
+//! [`diagnose`](crate::diagnose)'s business.
+
+use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
+
+/// What gatherers look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The hops of the request.
+    pub chain: &'a Chain,
+    /// Exchanges of the same method and route that were not refused, the most alike first.
+    pub siblings: &'a [Exchange],
+    /// What the same client asked for just before.
+    pub pace: Pace,
+}
+
+/// Looks at one topic of one hop.
+#[derive(Clone, Copy, Debug)]
+pub struct Gatherer {
+    /// What the ids of its evidence begin with: `request` of `request.csrf_missing`.
+    pub topic: &'static str,
+    /// Appends what it finds about the hop at this place of the chain.
+    pub gather: fn(&Scene<'_>, usize, &mut Vec<Evidence>),
+}
+
+impl<'a> Scene<'a> {
+    /// The hop at this place of the chain.
+    pub fn hop(&self, index: usize) -> Option<&'a Hop> {
+        self.chain.hop(index)
+    }
+}
