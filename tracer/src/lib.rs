@@ -17,10 +17,14 @@
 //!    While they wait for what the host has yet to say, [`trail`] gives up the packets that
 //!    carried them.
 //! 7. [`process`] names the owner of each end, and [`client`] lists every address that somebody
-//!    gave for the client. Out comes a [`Case`](model::Case).
-//! 8. [`output`] writes it: text, JSON lines, pcapng.
+//!    gave for the client.
+//! 8. [`chain`] finds the other hops of the same request, and the calls that their servers made
+//!    for it.
+//! 9. [`evidence`] gathers facts, each with the bytes it was read from; [`diagnose`] weighs them:
+//!    who made the refusal, and why. Out comes a [`Case`](model::Case).
+//! 10. [`output`] writes it: text, JSON lines, pcapng.
 //!
-//! [`pipeline`] calls stages 2 to 7 in this order. It does no I/O and keeps no clock: the only
+//! [`pipeline`] calls stages 2 to 9 in this order. It does no I/O and keeps no clock: the only
 //! time is that of the records, so a capture gives the same cases every time, and a live session
 //! the same as its own recording. [`cli`] says what can be asked for, and the binary's `main`
 //! joins source, pipeline and outputs. [`model`] holds the nouns, [`limits`] every bound,
@@ -40,6 +44,7 @@ pub mod select;
 pub mod trail;
 pub mod process;
 pub mod client;
+pub mod chain;
 pub mod evidence;
 pub mod diagnose;
 pub mod output;

@@ -49,6 +49,15 @@ pub struct Limits {
     pub packets_per_connection: usize,
     /// Bytes of packets kept for `-w` of all connections.
     pub packets: usize,
+    /// Bytes of exchanges kept for `recent_age`, so that a reported one can be linked with those
+    /// that were under way at the same time. Where more would be needed, the verdict says so.
+    pub recent: usize,
+    /// How long an exchange is kept after its end, in capture time, to be linked with others.
+    pub recent_age: Duration,
+    /// Hops of a chain in each direction from the reported one. Bounds a proxy that asks itself.
+    pub hops: usize,
+    /// Routes of which exchanges that passed are kept, to compare refused ones with.
+    pub routes: usize,
     /// Bytes that all connections together may hold: buffers, heads and bodies.
     pub memory: usize,
 }
@@ -72,6 +81,10 @@ impl Default for Limits {
             owners: 262_144,
             packets_per_connection: 4 << 20,
             packets: 256 << 20,
+            recent: 64 << 20,
+            recent_age: Duration::from_secs(10),
+            hops: 8,
+            routes: 1_024,
             memory: 512 << 20,
         }
     }

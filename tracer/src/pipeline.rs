@@ -1,13 +1,20 @@
 //! Calls the stages in order: records in, cases out. No I/O, no clock.
 
 mod desk;
+mod groups;
+mod link;
 mod losses;
+mod recent;
 mod settling;
+mod siblings;
+mod told;
 
 use std::collections::VecDeque;
 
 use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
+use crate::diagnose;
+use crate::evidence;
 use crate::http::body;
 use crate::limits::Limits;
 use crate::model::{Case, Exchange, Health, Timestamp};
@@ -19,8 +26,12 @@ use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
 use desk::{Conversation, Desk};
+use groups::Groups;
 use losses::Losses;
+use recent::Recent;
 use settling::{Settled, Settling};
+use siblings::Siblings;
+use told::Told;
 
 /// What a session is asked for.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +61,10 @@ pub struct Pipeline {
     settling: Settling,
     owners: Owners,
     losses: Losses,
+    recent: Recent,
+    siblings: Siblings,
+    told: Told,
+    groups: Groups,
     health: Health,
     cases: VecDeque<Case>,
     now: Timestamp,
@@ -66,6 +81,10 @@ impl Pipeline {
             settling: Settling::new(options.limits.settle),
             owners: Owners::new(options.limits.owners),
             losses: Losses::default(),
+            recent: Recent::new(&options.limits),
+            siblings: Siblings::new(options.limits.routes),
+            told: Told::default(),
+            groups: Groups::default(),
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
@@ -78,7 +97,10 @@ impl Pipeline {
         match record {
             Record::Packet(frame) => self.packet(&frame),
             Record::Owner(owner) => self.owners.learn(owner),
-            Record::Watching { .. } | Record::Talk(_) => {}
+            Record::Watching { at } => {
+                self.told.watching_since.get_or_insert(at);
+            }
+            Record::Talk(talk) => self.told.talk(talk),
             Record::Lost { count, place } => {
                 self.health.add_lost(place, count);
                 self.losses.add(self.now, count);
@@ -100,7 +122,7 @@ impl Pipeline {
         connections.finish(&mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
-        self.clear_desk();
+        self.clear_desk(self.now);
         while let Some(settled) = self.settling.pop() {
             self.case(settled);
         }
@@ -168,7 +190,7 @@ impl Pipeline {
         if let (Some(trails), Some((conn, direction))) = (trails, place) {
             trails.keep(conn, direction, frame);
         }
-        self.clear_desk();
+        self.clear_desk(frame.at);
         self.pass_time(frame.at);
     }
 
@@ -183,32 +205,43 @@ impl Pipeline {
         connections.tick(at, &mut |connection, conversation, event| {
             desk.event(options, health, connection, conversation, event);
         });
-        self.clear_desk();
+        self.clear_desk(at);
         self.pass_time(at);
     }
 
     /// Moves on what the callbacks of the stages left on the desk.
-    fn clear_desk(&mut self) {
+    fn clear_desk(&mut self, at: Timestamp) {
         let Self {
             desk,
             settling,
             trails,
+            recent,
+            siblings,
+            told,
             now,
             ..
         } = self;
-        for exchange in desk.selected.drain(..) {
-            let packets = trails
-                .as_mut()
-                .map(|t| t.take(exchange.conn))
-                .unwrap_or_default();
-            settling.add(exchange, packets, *now);
+        for over in desk.over.drain(..) {
+            let conn = over.exchange.conn;
+            if over.is_selected {
+                let packets = trails.as_mut().map(|t| t.take(conn)).unwrap_or_default();
+                settling.add(over.exchange.clone(), packets, *now);
+            } else {
+                siblings.offer(&over.exchange, at, || {
+                    trails.as_ref().map(|t| t.copy(conn)).unwrap_or_default()
+                });
+            }
+            recent.add(over.exchange, at);
         }
         for (number, message, at) in desk.followed.drain(..) {
             settling.followed(number, message, at);
         }
+        for opaque in desk.opaque.drain(..) {
+            told.opaque(opaque);
+        }
         for conn in desk.closed.drain(..) {
             if let Some(trails) = trails {
-                trails.forget(conn);
+                trails.close(conn, at);
             }
         }
     }
@@ -227,56 +260,106 @@ impl Pipeline {
     }
 
     fn case(&mut self, settled: Settled) {
+        let conn = settled.exchange.conn;
         let Settled {
             mut exchange,
             packets,
             request_until,
             response_until,
         } = settled;
-        self.name_owners(&mut exchange, request_until, response_until);
+        name_owners(
+            &mut self.owners,
+            &mut exchange,
+            request_until,
+            response_until,
+        );
         exchange.client_addresses = client::addresses(&exchange, exchange.proxy_client);
         if !self.options.selection.matches(&exchange) {
             return;
         }
-        decode_bodies(&mut exchange, &self.options.limits);
+        let Some(linked) = self.link(&exchange) else {
+            // Its previous hop will be reported, and this one with it.
+            if let Some(trails) = &mut self.trails {
+                trails.give_back(conn, packets);
+            }
+            return;
+        };
+        let link::Linked {
+            mut chain,
+            lost_meanwhile,
+        } = linked;
+        for hop in chain.hops_mut() {
+            let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
+            for exchange in std::iter::once(&mut hop.exchange).chain(calls) {
+                decode_bodies(exchange, &self.options.limits);
+                exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
+            }
+        }
+        let pace = self.pace(&chain.reported.exchange);
+        let samples = self.siblings.of(&chain.reported.exchange);
+        let siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
+        let mut packets = packets;
+        if let Some(trails) = &mut self.trails {
+            let conns = chain.exchanges().map(|e| e.conn).filter(|c| *c != conn);
+            packets.extend(conns.flat_map(|conn| trails.take(conn)));
+            packets.extend(self.siblings.take_packets(&chain.reported.exchange));
+            packets.sort_by_key(|p| p.at);
+            packets.dedup();
+        }
+        let scene = evidence::Scene {
+            chain: &chain,
+            siblings: &siblings,
+            pace,
+        };
+        let evidence = evidence::gather(&scene);
+        let verdict = diagnose::verdict(&chain, &evidence);
         self.health.cases += 1;
+        let number = self.health.cases;
+        let route = self.siblings.route(&chain.reported.exchange);
+        let group = self.groups.count(number, route, &chain, &verdict);
         self.cases.push_back(Case {
-            lost_meanwhile: self.losses.since(exchange.started_at()),
+            number,
+            chain,
+            siblings,
+            pace,
+            evidence,
+            verdict,
+            group,
             packets,
-            ..Case::of(self.health.cases, exchange)
+            lost_meanwhile,
         });
     }
+}
 
-    fn name_owners(
-        &mut self,
-        exchange: &mut Exchange,
-        request_until: Timestamp,
-        response_until: Timestamp,
-    ) {
-        let (client, server) = (&exchange.client, &exchange.server);
-        let asked = exchange.request.as_ref().map(|r| r.message.started_at);
-        let answered = exchange.response.as_ref().map(|r| r.message.started_at);
-        let client_end = SocketEnd {
-            cookie: client.cookie,
-            local: client.addr,
-            remote: server.addr,
-        };
-        let server_end = SocketEnd {
-            cookie: server.cookie,
-            local: server.addr,
-            remote: client.addr,
-        };
-        let request = SentBetween {
-            from: asked.or(answered).unwrap_or(request_until),
-            until: request_until,
-        };
-        let response = SentBetween {
-            from: answered.unwrap_or(response_until),
-            until: response_until,
-        };
-        exchange.client.owner = self.owners.sender(client_end, request);
-        exchange.server.owner = self.owners.sender(server_end, response);
-    }
+fn name_owners(
+    owners: &mut Owners,
+    exchange: &mut Exchange,
+    request_until: Timestamp,
+    response_until: Timestamp,
+) {
+    let (client, server) = (&exchange.client, &exchange.server);
+    let asked = exchange.request.as_ref().map(|r| r.message.started_at);
+    let answered = exchange.response.as_ref().map(|r| r.message.started_at);
+    let client_end = SocketEnd {
+        cookie: client.cookie,
+        local: client.addr,
+        remote: server.addr,
+    };
+    let server_end = SocketEnd {
+        cookie: server.cookie,
+        local: server.addr,
+        remote: client.addr,
+    };
+    let request = SentBetween {
+        from: asked.or(answered).unwrap_or(request_until),
+        until: request_until,
+    };
+    let response = SentBetween {
+        from: answered.unwrap_or(response_until),
+        until: response_until,
+    };
+    exchange.client.owner = owners.sender(client_end, request);
+    exchange.server.owner = owners.sender(server_end, response);
 }
 
 fn is_traced(ports: Option<&Ports>, segment: &Segment<'_>) -> bool {

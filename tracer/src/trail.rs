@@ -4,9 +4,10 @@
 //! on. So what is written can be read back to the same exchanges.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::model::{ConnId, Direction, Packet};
+use crate::model::{ConnId, Direction, Packet, Timestamp};
 use crate::source::{Frame, Hook};
 
 /// The trails of all connections.
@@ -14,6 +15,9 @@ use crate::source::{Frame, Hook};
 pub struct Trails {
     /// By connection number, so the first is the oldest connection.
     trails: BTreeMap<ConnId, Trail>,
+    /// Connections that are over, and since when.
+    closed: VecDeque<(Timestamp, ConnId)>,
+    keep_closed: Duration,
     bytes: usize,
     evicted: u64,
     limit_each: usize,
@@ -45,6 +49,8 @@ impl Trails {
     pub fn new(limits: &Limits) -> Self {
         Self {
             trails: BTreeMap::new(),
+            closed: VecDeque::new(),
+            keep_closed: limits.recent_age,
             bytes: 0,
             evicted: 0,
             limit_each: limits.packets_per_connection,
@@ -99,10 +105,37 @@ impl Trails {
         })
     }
 
-    /// Forgets a connection.
-    pub fn forget(&mut self, conn: ConnId) {
-        if let Some(trail) = self.trails.remove(&conn) {
-            self.bytes -= trail.bytes;
+    /// What was kept of a connection since it was last taken, and stays.
+    pub fn copy(&self, conn: ConnId) -> Vec<Packet> {
+        let trail = self.trails.get(&conn);
+        let packets = trail.into_iter().flat_map(|t| &t.packets);
+        packets.map(|kept| kept.packet.clone()).collect()
+    }
+
+    /// Puts packets that were taken back in front of what came since.
+    pub fn give_back(&mut self, conn: ConnId, packets: Vec<Packet>) {
+        let trail = self.trails.entry(conn).or_default();
+        for packet in packets.into_iter().rev() {
+            trail.bytes += cost(&packet);
+            self.bytes += cost(&packet);
+            trail.packets.push_front(Kept {
+                packet,
+                is_on_its_way: false,
+            });
+        }
+    }
+
+    /// A connection is over: it is forgotten some time later ([`Limits::recent_age`]), as an
+    /// exchange that it is linked with may yet be reported.
+    pub fn close(&mut self, conn: ConnId, at: Timestamp) {
+        self.closed.push_back((at, conn));
+        while let Some((closed_at, conn)) = self.closed.front().copied()
+            && (at.since(closed_at) > self.keep_closed || at < closed_at)
+        {
+            self.closed.pop_front();
+            if let Some(trail) = self.trails.remove(&conn) {
+                self.bytes -= trail.bytes;
+            }
         }
     }
 
@@ -131,7 +164,6 @@ fn cost(packet: &Packet) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
     use crate::source::Vantage;
 
     #[test]

@@ -1,6 +1,52 @@
 //! From evidence to a verdict: who made the refusal, and why.
+//!
+//! [`issuer`] finds the hop that made it. Then each cause is weighed by the evidence there
+//! ([`weigh`]), and the best finding is the cause. Confidence has written rules:
+//!
+//! - *proven*: the answer says so in its maker's own words, and the comparison with a request that
+//!   passed shows the one difference that fits. Neither alone proves anything.
+//! - *likely*: the maker's own words, or the one difference to a request that passed, or a weaker
+//!   mark with a fitting request.
+//! - *possible*: it fits, and so may something else.
+//! - *unknown*: nothing speaks for any cause.
+//!
+//! Every rule asks for evidence that is there, none for evidence that is missing: so what a capture
+//! lost can make a verdict less sure, never surer.
 
-use crate::model::{CauseId, Chain, Evidence, Hop};
+mod issuer;
+mod unseen;
+mod weigh;
+
+use crate::model::{CauseId, Chain, Evidence, Hop, Verdict};
+
+/// The verdict on a chain, by the evidence about its hops.
+pub fn verdict(chain: &Chain, evidence: &[Evidence]) -> Verdict {
+    let found = issuer::find(chain, evidence);
+    let clues = Clues {
+        chain,
+        at: found.at,
+        evidence,
+    };
+    let findings = weigh::findings(&clues, &found.issuer);
+    let limits = unseen::limits(chain, found.at);
+    let next_step = unseen::next_step(chain, found.at)
+        .or_else(|| findings.first().map(|f| f.next_step.clone()))
+        .unwrap_or_else(|| {
+            "Look into the error log of the server that made it, at the time of the request.".into()
+        });
+    Verdict {
+        issuer: found.issuer,
+        handling: found.handling,
+        delegate: found.delegate,
+        findings,
+        limits,
+        reasons: found.reasons,
+        next_step,
+    }
+}
+
+/// The causes, in the order in which they win where the evidence is equal.
+pub const CAUSES: &[Cause] = &[];
 
 /// A cause: how it is recognised, and what to say of it.
 ///

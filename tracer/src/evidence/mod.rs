@@ -3,6 +3,8 @@
 //! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
 //! [`diagnose`](crate::diagnose)'s business.
 
+mod hops;
+
 use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
 
 /// What gatherers look at.
@@ -23,6 +25,23 @@ pub struct Gatherer {
     pub topic: &'static str,
     /// Appends what it finds about the hop at this place of the chain.
     pub gather: fn(&Scene<'_>, usize, &mut Vec<Evidence>),
+}
+
+/// Every topic.
+pub const GATHERERS: &[Gatherer] = &[Gatherer {
+    topic: "chain",
+    gather: hops::gather,
+}];
+
+/// Everything there is to say of every hop.
+pub fn gather(scene: &Scene<'_>) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    for at in 0..scene.chain.len() {
+        for gatherer in GATHERERS {
+            (gatherer.gather)(scene, at, &mut evidence);
+        }
+    }
+    evidence
 }
 
 impl<'a> Scene<'a> {

@@ -78,6 +78,9 @@ pub enum Asked {
     /// It cannot be told, because of this.
     #[default]
     Unknown,
+    /// It cannot be told: so many calls of its process may have been for this request, or for
+    /// another one that was under way.
+    Ambiguous(u32),
     /// It cannot be told: the server is on another host, or its process is not known.
     ServerNotSeen,
     /// It cannot be told: this many records were lost meanwhile.
@@ -106,8 +109,11 @@ pub enum Unread {
     Tls,
     /// HTTP/2.
     Http2,
-    /// Something that is not HTTP, such as FastCGI or a database.
+    /// A service that does not speak HTTP, by its port: a database, a cache, a directory. It cannot
+    /// have answered the request.
     NotHttp,
+    /// A protocol that is not recognised, such as FastCGI.
+    Unrecognised,
 }
 
 /// A process sent bytes to a peer that is not traced.

@@ -1,11 +1,12 @@
 //! What happens on a connection: its chunks through HTTP and pairing, and what comes out of that.
 
 use crate::http::{Http, Part, Protocol};
-use crate::model::{ConnId, Direction, Exchange, Health, Timestamp};
+use crate::model::{ConnId, Direction, Exchange, Health, Timestamp, Unread};
 use crate::pair::Pairing;
-use crate::reassembly::{Connection, Event, Flow};
+use crate::reassembly::{Chunk, Connection, Event, Flow, Piece};
 
 use super::Options;
+use super::told::Opaque;
 
 /// What is kept of a connection after reassembly.
 #[derive(Debug, Default)]
@@ -36,14 +37,24 @@ impl Flow for Conversation {
 /// Where the callbacks of the stages put their results, for the pipeline to move on.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
-    /// Exchanges that the filter lets pass, as far as the wire tells.
-    pub(super) selected: Vec<Exchange>,
+    /// Exchanges that are over.
+    pub(super) over: Vec<Over>,
+    /// Bytes that a client sent on connections that cannot be read.
+    pub(super) opaque: Vec<Opaque>,
     /// A message of the exchange with this number was followed by another one at this time.
     pub(super) followed: Vec<(u64, Direction, Timestamp)>,
     /// Connections that are over.
     pub(super) closed: Vec<ConnId>,
     /// How many exchanges were ever selected: the number of the next one.
     selected_count: u64,
+}
+
+/// An exchange that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) exchange: Exchange,
+    /// Whether the filter lets it pass, as far as the wire tells.
+    pub(super) is_selected: bool,
 }
 
 impl Desk {
@@ -63,13 +74,16 @@ impl Desk {
         } = conversation;
         let limits = &options.limits;
         match event {
-            Event::Chunk(chunk) => http.push(&chunk, limits, &mut |at, direction, part| {
-                count(health, &part);
-                self.note_successor(last, at, &part);
-                pairing.push(connection, at, direction, part, limits, &mut |exchange| {
-                    self.exchange(options, health, exchange, last);
+            Event::Chunk(chunk) => {
+                http.push(&chunk, limits, &mut |at, direction, part| {
+                    count(health, &part);
+                    self.note_successor(last, at, &part);
+                    pairing.push(connection, at, direction, part, limits, &mut |exchange| {
+                        self.exchange(options, health, exchange, last);
+                    });
                 });
-            }),
+                self.note_opaque(connection, http, &chunk);
+            }
             Event::Woken { at } => pairing.expire(connection, at, limits, &mut |exchange| {
                 self.exchange(options, health, exchange, last);
             }),
@@ -79,6 +93,25 @@ impl Desk {
                 });
                 self.closed.push(connection.id);
             }
+        }
+    }
+
+    /// A client that talks on a connection which cannot be read may be a proxy that passes a
+    /// request on.
+    fn note_opaque(&mut self, connection: &Connection, http: &Http, chunk: &Chunk<'_>) {
+        let why = match http.switched() {
+            Some(Protocol::Tls) => Unread::Tls,
+            Some(Protocol::Http2) => Unread::Http2,
+            Some(Protocol::Unknown) => Unread::Unrecognised,
+            Some(Protocol::Upgraded | Protocol::Tunnel) | None => return,
+        };
+        if chunk.dir == Direction::ClientToServer && matches!(chunk.piece, Piece::Data(_)) {
+            self.opaque.push(Opaque {
+                at: chunk.at,
+                client: (connection.client, connection.client_cookie),
+                server: connection.server,
+                why,
+            });
         }
     }
 
@@ -100,15 +133,19 @@ impl Desk {
         last: &mut LastSelected,
     ) {
         health.exchanges += 1;
-        if options.selection.matches_wire(&exchange) {
+        let is_selected = options.selection.matches_wire(&exchange);
+        if is_selected {
             let number = Some(self.selected_count);
             *last = LastSelected {
                 request: number,
                 response: number,
             };
             self.selected_count += 1;
-            self.selected.push(exchange);
         }
+        self.over.push(Over {
+            exchange,
+            is_selected,
+        });
     }
 }
 

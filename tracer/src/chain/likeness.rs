@@ -1,0 +1,187 @@
+//! What two requests have in common: the tokens by which a request is known again at the next hop.
+
+use std::net::IpAddr;
+
+use crate::model::{Exchange, Head, Request};
+
+/// What an inner and an outer request have in common, and how much that says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Likeness {
+    /// Points for what agrees, less those for what differs.
+    pub(super) score: i32,
+    /// What agrees, in words.
+    pub(super) agree: Vec<&'static str>,
+    /// Both carry the same request id or trace id.
+    pub(super) same_id: bool,
+    /// Both have the same content, and there is some.
+    pub(super) same_body: bool,
+    /// The inner one names the outer one's client.
+    pub(super) names_client: bool,
+}
+
+/// Fields whose value a proxy passes on, or makes, as the id of a request.
+const IDS: [&str; 9] = [
+    "x-request-id",
+    "x-correlation-id",
+    "request-id",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+    "x-b3-traceid",
+    "uber-trace-id",
+    "cf-ray",
+    "x-vcap-request-id",
+];
+
+/// Fields in which an authoriser is told the target of the request that it is asked about.
+const ORIGINAL_TARGET: [&str; 5] = [
+    "x-original-uri",
+    "x-original-url",
+    "x-forwarded-uri",
+    "x-auth-request-redirect",
+    "x-original-path",
+];
+
+impl Likeness {
+    /// Of the outer request and one that may have been made for it.
+    pub(super) fn of(outer: &Exchange, inner: &Exchange) -> Self {
+        let mut like = Self::default();
+        let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
+            return like;
+        };
+        let (x, y) = (&a.message.head, &b.message.head);
+        for id in IDS {
+            if let (Some(here), Some(there)) = (x.value(id), y.value(id))
+                && here.len() >= 4
+            {
+                let agrees = here == there;
+                like.same_id |= agrees;
+                like.count(agrees, 10, -1, "request id");
+            }
+        }
+        if let (Some(here), Some(there)) = (trace(x), trace(y)) {
+            like.same_id |= here == there;
+            like.count(here == there, 10, -4, "traceparent");
+        }
+        like.count(a.method() == b.method(), 1, -2, "method");
+        like.path(a, b);
+        let (here, there) = (&a.message.body, &b.message.body);
+        if here.wire_len() > 0 || there.wire_len() > 0 {
+            let same = here.wire_len() == there.wire_len() && here.kept == there.kept;
+            like.same_body = same && here.wire_len() >= 8;
+            let weight = if here.kept.len() >= 8 { 4 } else { 1 };
+            like.count(same, weight, -2, "body");
+        }
+        for (name, weight, word) in [
+            ("user-agent", 1, "User-Agent"),
+            ("cookie", 3, "Cookie"),
+            ("authorization", 3, "Authorization"),
+            ("content-type", 1, "Content-Type"),
+        ] {
+            if let (Some(here), Some(there)) = (x.value(name), y.value(name)) {
+                like.count(here == there, weight, -weight, word);
+            }
+        }
+        like.forwarded_for(outer, y);
+        if is_told_of(b, a) {
+            like.count(true, 4, 0, "original target");
+        }
+        like
+    }
+
+    fn path(&mut self, outer: &Request, inner: &Request) {
+        match Paths::of(outer, inner) {
+            Paths::Same => self.count(true, 3, 0, "path"),
+            Paths::Rewritten => self.count(true, 2, 0, "end of the path"),
+            Paths::Other => self.score -= 1,
+        }
+    }
+
+    fn forwarded_for(&mut self, outer: &Exchange, inner: &Head) {
+        let client = outer.client.addr.ip().to_canonical();
+        let named = ["x-forwarded-for", "x-real-ip", "forwarded"]
+            .into_iter()
+            .flat_map(|name| inner.values(name))
+            .flat_map(|value| value.split(|b| b",;= \"[]".contains(b)))
+            .filter_map(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok())
+            .map(|ip| ip.to_canonical());
+        let mut named = named.take(32).peekable();
+        if named.peek().is_some() {
+            let agrees = named.any(|ip| ip == client);
+            self.names_client = agrees;
+            self.count(agrees, 2, -3, "client address");
+        }
+    }
+
+    fn count(&mut self, agrees: bool, for_it: i32, against: i32, word: &'static str) {
+        self.score += if agrees { for_it } else { against };
+        if agrees && !self.agree.contains(&word) {
+            self.agree.push(word);
+        }
+    }
+}
+
+/// Whether `inner` is the outer request passed on, rather than a call of the server's own: the same
+/// method, and the path or the content known again.
+pub(super) fn is_forward(outer: &Exchange, inner: &Exchange) -> bool {
+    let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
+        return false;
+    };
+    if a.method() != b.method() || is_told_of(b, a) {
+        return false;
+    }
+    let like = Likeness::of(outer, inner);
+    if Paths::of(a, b) != Paths::Other || like.same_body {
+        return true;
+    }
+    // Rewritten beyond recognition: what a proxy leaves alone must be there.
+    let left_alone = ["User-Agent", "Cookie", "Authorization", "client address"];
+    let agreeing = left_alone.iter().filter(|word| like.agree.contains(word));
+    let bodies_differ = a.message.body.wire_len() != b.message.body.wire_len();
+    !bodies_differ && agreeing.count() >= 1
+}
+
+/// Whether `inner` says that it is about the target of `outer`.
+fn is_told_of(inner: &Request, outer: &Request) -> bool {
+    ORIGINAL_TARGET
+        .iter()
+        .filter_map(|name| inner.message.head.value(name))
+        .any(|value| !value.is_empty() && ends_with(value, outer.path_and_query()))
+}
+
+/// How the targets of two requests are related.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Paths {
+    /// Equal but for what is in front of the path.
+    Same,
+    /// One is the other with something cut off or put in front, by whole segments.
+    Rewritten,
+    /// Neither.
+    Other,
+}
+
+impl Paths {
+    fn of(outer: &Request, inner: &Request) -> Self {
+        let (a, b) = (outer.path_and_query(), inner.path_and_query());
+        if a == b {
+            return Self::Same;
+        }
+        let (shorter, longer) = if a.len() < b.len() { (a, b) } else { (b, a) };
+        match shorter.len() > 1 && ends_with(longer, shorter) {
+            true => Self::Rewritten,
+            false => Self::Other,
+        }
+    }
+}
+
+/// Whether `longer` ends with `shorter`, which begins with a slash.
+fn ends_with(longer: &[u8], shorter: &[u8]) -> bool {
+    shorter.starts_with(b"/") && longer.ends_with(shorter)
+}
+
+/// The trace id of `traceparent` (W3C Trace Context section 3.2.2).
+fn trace(head: &Head) -> Option<&[u8]> {
+    head.value("traceparent")?
+        .split(|b| *b == b'-')
+        .nth(1)
+        .filter(|id| id.len() == 32)
+}

@@ -1,0 +1,129 @@
+//! The rules by which an exchange is known to have been made for another.
+
+use std::time::Duration;
+
+use crate::model::{Exchange, LinkRule, Owner, OwnerQuality, Strength};
+
+use super::likeness::Likeness;
+
+/// One way to know that two exchanges belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Which one.
+    pub rule: LinkRule,
+    /// What it says, for people.
+    pub says: &'static str,
+    /// How sure it is by itself, where it holds.
+    holds: fn(&Exchange, &Exchange, &Likeness) -> Option<Strength>,
+}
+
+/// The rules; the first that holds counts.
+pub const RULES: &[Rule] = &[
+    Rule {
+        rule: LinkRule::SameProcess,
+        says: "the process that served the one made the other meanwhile",
+        holds: same_process,
+    },
+    Rule {
+        rule: LinkRule::RequestId,
+        says: "both carry the same request id or trace id",
+        holds: |_, _, like| like.same_id.then_some(Strength::Strong),
+    },
+    Rule {
+        rule: LinkRule::SameContent,
+        says: "both have the same method, path and content, one within the other",
+        holds: same_content,
+    },
+    Rule {
+        rule: LinkRule::ForwardedFor,
+        says: "the inner one names the outer one's client",
+        holds: |_, _, like| (like.names_client && like.score >= 6).then_some(Strength::Fair),
+    },
+];
+
+/// Time stamps of two connections of one host can be this far out of order: packets are stamped
+/// where they are seen, which for one end is before and for the other after the way through the
+/// network stack.
+const SLACK: Duration = Duration::from_micros(200);
+
+/// The rule that makes `inner` a part of `outer`, and how sure it is.
+pub(super) fn judge(
+    outer: &Exchange,
+    inner: &Exchange,
+    like: &Likeness,
+) -> Option<(LinkRule, Strength)> {
+    if !nested(outer, inner) || !may_be_same_process(outer, inner) {
+        return None;
+    }
+    RULES
+        .iter()
+        .find_map(|rule| Some((rule.rule, (rule.holds)(outer, inner, like)?)))
+}
+
+/// Whether the inner request began after the outer one, and was answered before it was.
+pub(super) fn nested(outer: &Exchange, inner: &Exchange) -> bool {
+    let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
+        return false;
+    };
+    let began = b.message.started_at.plus(SLACK) >= a.message.started_at;
+    let ended = match (&outer.response, &inner.response) {
+        (Some(a), Some(b)) => b.message.started_at <= a.message.started_at.plus(SLACK),
+        // Never answered: it must have been asked before the outer answer.
+        (Some(a), None) => b.message.started_at <= a.message.started_at,
+        (None, _) => true,
+    };
+    began && ended
+}
+
+/// What is left of a strength where so many other requests could as well have been the cause.
+pub(super) fn weakened(strength: Strength, rivals: u32) -> Strength {
+    match rivals {
+        0 => strength,
+        1..=3 => strength.min(Strength::Fair),
+        _ => strength.min(Strength::Weak),
+    }
+}
+
+/// The process that serves the outer exchange and the one that asks in the inner one are the same,
+/// where both are known.
+fn may_be_same_process(outer: &Exchange, inner: &Exchange) -> bool {
+    match (&outer.server.owner, &inner.client.owner) {
+        (Some(server), Some(client)) => is_same(server, client),
+        _ => {
+            outer.server.addr.ip().is_loopback() == inner.client.addr.ip().is_loopback()
+                || outer.server.owner.is_none()
+        }
+    }
+}
+
+/// Whether the same process makes both, as far as is known.
+pub(super) fn same_client(a: &Exchange, b: &Exchange) -> bool {
+    match (&a.client.owner, &b.client.owner) {
+        (Some(a), Some(b)) => is_same(a, b),
+        _ => a.client.addr.ip() == b.client.addr.ip(),
+    }
+}
+
+fn same_process(outer: &Exchange, inner: &Exchange, like: &Likeness) -> Option<Strength> {
+    let server = outer.server.owner.as_ref()?;
+    let client = inner.client.owner.as_ref()?;
+    if !is_same(server, client) {
+        return None;
+    }
+    let is_exact = |o: &Owner| o.quality == OwnerQuality::Exact;
+    Some(match is_exact(server) && is_exact(client) {
+        true => Strength::Strong,
+        false if like.score >= 4 => Strength::Strong,
+        false => Strength::Fair,
+    })
+}
+
+fn same_content(_: &Exchange, _: &Exchange, like: &Likeness) -> Option<Strength> {
+    let has_path = like.agree.iter().any(|word| word.ends_with("path"));
+    (like.same_body && has_path && like.score >= 8).then_some(Strength::Fair)
+}
+
+fn is_same(a: &Owner, b: &Owner) -> bool {
+    a.pid == b.pid
+        && (a.started_at == b.started_at || a.started_at.is_none() || b.started_at.is_none())
+}

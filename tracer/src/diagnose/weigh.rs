@@ -1,0 +1,132 @@
+//! How sure each cause is, by the evidence about the hop that made the refusal.
+
+use crate::model::{CauseId, Confidence, Evidence, Finding, Issuer, Kind, Proves, Strength};
+
+use super::{CAUSES, Cause, Clues};
+
+/// The causes that the evidence supports, best first.
+pub(super) fn findings(clues: &Clues<'_>, issuer: &Issuer) -> Vec<Finding> {
+    let mut weighed: Vec<(Weight, Finding)> = CAUSES
+        .iter()
+        .filter_map(|cause| weigh(cause, clues, issuer))
+        .collect();
+    // The order of the table decides between equals: the sort is stable.
+    weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
+    weighed.truncate(KEPT);
+    weighed.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Findings that a verdict names.
+const KEPT: usize = 5;
+
+/// By this findings are put in order: confidence, then the sum of what speaks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight(Confidence, u32);
+
+/// What speaks for a cause, by where it comes from.
+#[derive(Debug, Default)]
+struct Support {
+    /// The answer's own words, or marks of its maker.
+    answer: Option<Strength>,
+    /// The comparison with requests that passed.
+    contrast: Option<Strength>,
+    /// What the request lacks or has.
+    request: Option<Strength>,
+    /// Facts that go well with it.
+    fits: u32,
+    supports: Vec<usize>,
+    points: u32,
+}
+
+fn weigh(cause: &Cause, clues: &Clues<'_>, issuer: &Issuer) -> Option<(Weight, Finding)> {
+    let mut support = Support::default();
+    for (index, evidence) in clues.evidence.iter().enumerate() {
+        support.take_in(cause, clues, index, evidence);
+    }
+    let confidence = support
+        .confidence()
+        .max(by_kind(cause.id, issuer).filter(|_| issuer.confidence > Confidence::Unknown));
+    let confidence = confidence?;
+    let finding = Finding {
+        cause: cause.id,
+        confidence,
+        supports: support.supports,
+        against: Vec::new(),
+        next_step: (cause.next_step)(clues),
+    };
+    Some((Weight(confidence, support.points), finding))
+}
+
+impl Support {
+    fn take_in(&mut self, cause: &Cause, clues: &Clues<'_>, index: usize, evidence: &Evidence) {
+        let id = evidence.id.as_ref();
+        let here = evidence.hop == clues.at;
+        let strength = evidence.strength;
+        let is_reported = evidence.hop == clues.chain.reported_at();
+        let place = if cause.contrast.contains(&id) && is_reported {
+            &mut self.contrast
+        } else if evidence.cause == Some(cause.id) && id.starts_with("request.") {
+            if !here && !is_reported {
+                return;
+            }
+            &mut self.request
+        } else if evidence.cause == Some(cause.id) && here && is_of_maker(evidence) {
+            &mut self.answer
+        } else if cause.fits.contains(&id) && (here || is_reported) {
+            self.fits += 1;
+            self.supports.push(index);
+            self.points += 1;
+            return;
+        } else {
+            return;
+        };
+        *place = (*place).max(Some(strength));
+        self.supports.push(index);
+        self.points += match strength {
+            Strength::Weak => 2,
+            Strength::Fair => 4,
+            Strength::Strong => 8,
+            Strength::Proof => 12,
+        };
+    }
+
+    /// The rules of [`super`].
+    fn confidence(&self) -> Option<Confidence> {
+        let says = self.answer;
+        let singled_out = self.contrast >= Some(Strength::Strong);
+        let goes_with = self.request.is_some() || self.contrast.is_some() || self.fits > 0;
+        Some(match says {
+            Some(Strength::Strong | Strength::Proof) if singled_out => Confidence::Proven,
+            Some(Strength::Strong | Strength::Proof) => Confidence::Likely,
+            Some(Strength::Fair) if goes_with => Confidence::Likely,
+            Some(_) => Confidence::Possible,
+            None if singled_out => Confidence::Likely,
+            None if self.request >= Some(Strength::Strong) => Confidence::Likely,
+            None if self.contrast.is_some() || self.request >= Some(Strength::Fair) => {
+                Confidence::Possible
+            }
+            None => return None,
+        })
+    }
+}
+
+/// Whether a mark speaks for its cause: what only passed through, and what is known to mislead,
+/// does not.
+fn is_of_maker(evidence: &Evidence) -> bool {
+    evidence
+        .product
+        .as_ref()
+        .is_none_or(|(proves, _)| matches!(proves, Proves::Generated | Proves::Hint))
+}
+
+/// What is left where nothing else speaks: what this kind of product refuses for as a rule.
+fn by_kind(cause: CauseId, issuer: &Issuer) -> Option<Confidence> {
+    let usual = match issuer.product.as_ref()?.kind {
+        Kind::WebServer => CauseId::NginxDeny,
+        Kind::ReverseProxy | Kind::ApiGateway => CauseId::GatewayPolicy,
+        Kind::CdnWaf | Kind::WafModule | Kind::BotManager => CauseId::WafBlock,
+        Kind::RateLimiter => CauseId::RateLimit,
+        Kind::Framework | Kind::AppPlatform | Kind::ObjectStore => CauseId::AppAuthorization,
+    };
+    (usual == cause).then_some(Confidence::Possible)
+}

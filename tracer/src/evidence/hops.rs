@@ -1,0 +1,141 @@
+//! What each hop did with the request and the answer, as seen on both sides of it.
+
+use super::Scene;
+use crate::model::{
+    Asked, Body, Evidence, Exchange, Hop, Message, Part, Side, SideCall, Span, Strength,
+};
+
+/// Facts about one hop: whom its server asked, and what became of the answer.
+pub(super) fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
+    let Some(hop) = scene.hop(at) else { return };
+    let name = server(hop);
+    let mut add = |id: &'static str, strength, span, fact| {
+        out.push(Evidence {
+            id: id.into(),
+            hop: at,
+            fact,
+            strength,
+            cause: None,
+            product: None,
+            span,
+        });
+    };
+    if hop.asked == Asked::Nobody {
+        let fact = format!(
+            "{name} asked nobody between this request and its answer: its process was watched all \
+             the time, and nothing was lost."
+        );
+        add("chain.asked_nobody", Strength::Strong, None, fact);
+    }
+    if let Some(next) = scene.hop(at + 1) {
+        let (id, fact) = relation(hop, next);
+        let strength = next
+            .link
+            .as_ref()
+            .map_or(Strength::Weak, |link| link.strength);
+        add(id, strength, Some(STATUS), fact);
+        return;
+    }
+    let judged = |call: &&SideCall| matches!(status(&call.exchange), Some(401 | 403));
+    if let Some(call) = hop.side_calls.iter().rfind(judged) {
+        let fact = format!(
+            "{name} asked {} meanwhile ({}), which answered {}.",
+            call.exchange.server.addr,
+            line(&call.exchange),
+            status(&call.exchange).unwrap_or_default()
+        );
+        add("chain.side_call_refused", call.link.strength, None, fact);
+        return;
+    }
+    let failed = |call: &&SideCall| status(&call.exchange).is_none_or(|s| s >= 500);
+    if let Some(call) = hop.side_calls.iter().rfind(failed) {
+        let how = status(&call.exchange).map_or_else(
+            || "gave no answer".to_owned(),
+            |status| format!("answered {status}"),
+        );
+        let fact = format!(
+            "{name} asked {} meanwhile ({}), which {how}.",
+            call.exchange.server.addr,
+            line(&call.exchange)
+        );
+        add(
+            "chain.side_call_failed",
+            call.link.strength.min(Strength::Fair),
+            None,
+            fact,
+        );
+    }
+}
+
+const STATUS: Span = Span {
+    message: Side::Response,
+    part: Part::StartLine,
+};
+
+fn relation(hop: &Hop, next: &Hop) -> (&'static str, String) {
+    let (here, there) = (hop.status(), next.status());
+    let (name, peer) = (server(hop), next.exchange.server.addr);
+    let Some(there) = there else {
+        return (
+            "chain.no_answer",
+            format!("{name} passed the request on to {peer}, which gave no answer."),
+        );
+    };
+    if here != Some(there) {
+        return (
+            "chain.replaced_status",
+            format!("{name} passed the request on to {peer}, which answered {there}."),
+        );
+    }
+    if same_content(&hop.exchange, &next.exchange) {
+        return (
+            "chain.relayed",
+            format!("{name} passed the request on to {peer}, which gave the same answer."),
+        );
+    }
+    (
+        "chain.replaced_body",
+        format!(
+            "{name} passed the request on to {peer}, which answered {there} with another body."
+        ),
+    )
+}
+
+fn same_content(a: &Exchange, b: &Exchange) -> bool {
+    let (Some(a), Some(b)) = (&a.response, &b.response) else {
+        return false;
+    };
+    let (x, y) = (content(&a.message), content(&b.message));
+    // Only the beginning may have been kept, and a hop may have been cut earlier than the other.
+    let common = x.len().min(y.len());
+    let whole = |m: &Message| m.body.lost == 0 && m.body.skipped == 0;
+    let lengths_agree = x.len() == y.len() || !whole(&a.message) || !whole(&b.message);
+    lengths_agree && x.get(..common) == y.get(..common)
+}
+
+fn content(message: &Message) -> &[u8] {
+    let Body { kept, decoded, .. } = &message.body;
+    decoded.as_ref().map_or(kept, |d| &d.bytes)
+}
+
+fn status(exchange: &Exchange) -> Option<u16> {
+    exchange.response.as_ref().map(|r| r.status)
+}
+
+fn line(exchange: &Exchange) -> String {
+    exchange.request.as_ref().map_or_else(String::new, |r| {
+        format!(
+            "{} {}",
+            String::from_utf8_lossy(r.method()),
+            String::from_utf8_lossy(r.target())
+        )
+    })
+}
+
+/// The name of the process that serves a hop, or its address.
+fn server(hop: &Hop) -> String {
+    match hop.server() {
+        Some(owner) => format!("{} (pid {})", owner.comm, owner.pid),
+        None => format!("the server at {}", hop.exchange.server.addr),
+    }
+}

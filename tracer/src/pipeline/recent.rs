@@ -1,0 +1,137 @@
+//! The exchanges of the last seconds, reported or not: what a reported one may be linked with.
+
+use std::collections::VecDeque;
+
+use crate::limits::Limits;
+use crate::model::{Exchange, Timestamp};
+
+/// Exchanges in the order in which they were over. Past a bound the oldest go, and are counted.
+#[derive(Debug)]
+pub(super) struct Recent {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    limit_bytes: usize,
+    limit_age: std::time::Duration,
+    /// The end of the latest exchange that had to go because of the bound on bytes.
+    forgotten_until: Option<Timestamp>,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) exchange: Exchange,
+    /// When it was over.
+    pub(super) at: Timestamp,
+    /// Whether its owners were looked up, late enough for the answer to be final.
+    pub(super) is_named: bool,
+    bytes: usize,
+}
+
+/// Exchanges looked at for one case, the latest first. Bounds the work for a case on a host with
+/// many requests in flight.
+const LOOKED_AT: usize = 512;
+
+impl Recent {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            bytes: 0,
+            limit_bytes: limits.recent,
+            limit_age: limits.recent_age,
+            forgotten_until: None,
+        }
+    }
+
+    /// Adds one that was over at `at`.
+    pub(super) fn add(&mut self, exchange: Exchange, at: Timestamp) {
+        let bytes = cost(&exchange);
+        self.bytes += bytes;
+        self.entries.push_back(Entry {
+            exchange,
+            at,
+            is_named: false,
+            bytes,
+        });
+        while let Some(oldest) = self.entries.front() {
+            let is_old = at.since(oldest.at) > self.limit_age;
+            if !is_old && self.bytes <= self.limit_bytes {
+                break;
+            }
+            self.bytes -= oldest.bytes;
+            if !is_old {
+                self.forgotten_until = self.forgotten_until.max(Some(oldest.at));
+            }
+            self.entries.pop_front();
+        }
+    }
+
+    /// Those that were under way between these times, and whether that is all there were.
+    pub(super) fn between(&mut self, from: Timestamp, until: Timestamp) -> (Vec<&mut Entry>, bool) {
+        let mut all = self.forgotten_until.is_none_or(|gone| gone < from);
+        let mut found = Vec::new();
+        for entry in self.entries.iter_mut().rev() {
+            // They are in the order of their ends, within the time that settling takes.
+            if entry.at < from {
+                break;
+            }
+            if entry.exchange.started_at() <= until {
+                if found.len() == LOOKED_AT {
+                    all = false;
+                    break;
+                }
+                found.push(entry);
+            }
+        }
+        (found, all)
+    }
+
+    /// The latest exchanges, the latest first.
+    pub(super) fn latest(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
+    }
+}
+
+fn cost(exchange: &Exchange) -> usize {
+    let request = exchange.request.iter().map(|r| &r.message);
+    let response = exchange.response.iter().map(|r| &r.message);
+    let messages = request.chain(response).map(|m| {
+        m.head.raw.capacity()
+            + m.head.fields.capacity() * size_of::<crate::model::FieldSpan>()
+            + m.body.kept.capacity()
+            + size_of::<crate::model::Response>()
+    });
+    size_of::<Entry>() + messages.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn those_under_way_are_found_and_the_old_forgotten() {
+        let mut recent = Recent::new(&Limits::default());
+        let end = |seconds| testing::START.plus(Duration::from_secs(seconds));
+        recent.add(testing::refused_post(), end(0));
+        recent.add(testing::refused_post(), end(1));
+        let (found, all) = recent.between(end(1), end(1));
+        assert_eq!((found.len(), all), (1, true));
+        recent.add(testing::refused_post(), end(60));
+        assert_eq!(recent.latest().count(), 1);
+        // Age is no loss: nothing that ended so long ago is asked for.
+        assert!(recent.between(end(60), end(60)).1);
+    }
+
+    #[test]
+    fn what_had_to_go_for_its_size_is_known_to_be_missing() {
+        let mut recent = Recent::new(&Limits {
+            recent: 1,
+            ..Limits::default()
+        });
+        recent.add(testing::refused_post(), testing::START);
+        let (found, all) = recent.between(testing::START, testing::START);
+        assert_eq!((found.len(), all), (0, false));
+    }
+}

@@ -1,0 +1,229 @@
+//! A bounded sample of exchanges that were not refused, by route: what a refused one is compared
+//! with.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use crate::model::{Exchange, Packet, Request, Timestamp};
+
+/// The sample.
+#[derive(Debug)]
+pub(super) struct Siblings {
+    /// By route; looked up only, never walked through.
+    routes: HashMap<Route, Kept>,
+    /// Routes in the order in which they were first seen: past the bound the oldest goes.
+    order: std::collections::VecDeque<Route>,
+    hasher: RandomState,
+    limit: usize,
+}
+
+/// Server, method and path without what names a single thing, as a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Route(u64);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The latest last.
+    passed: Vec<Sample>,
+}
+
+/// An exchange that passed, and its packets where an output wants them.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    pub(super) exchange: Exchange,
+    pub(super) packets: Vec<Packet>,
+    at: Timestamp,
+}
+
+/// Exchanges kept of a route.
+const EACH: usize = 4;
+/// A route that has some gets another one only after this time: a busy route costs no more than a
+/// quiet one.
+const REST: Duration = Duration::from_millis(200);
+
+impl Siblings {
+    /// An empty sample of at most so many routes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            routes: HashMap::new(),
+            order: std::collections::VecDeque::new(),
+            hasher: RandomState::new(),
+            limit: limit.max(1),
+        }
+    }
+
+    /// The route of an exchange; `None` without a request.
+    pub(super) fn route(&self, exchange: &Exchange) -> Option<Route> {
+        let request = exchange.request.as_deref()?;
+        let host = request.host().unwrap_or_default();
+        Some(Route(self.hasher.hash_one((
+            exchange.server.addr.port(),
+            request.method(),
+            host,
+            Path(request),
+        ))))
+    }
+
+    /// Offers an exchange that was not refused; `packets` is asked for its packets if it is taken.
+    pub(super) fn offer(
+        &mut self,
+        exchange: &Exchange,
+        at: Timestamp,
+        packets: impl FnOnce() -> Vec<Packet>,
+    ) {
+        let passed = exchange
+            .response
+            .as_ref()
+            .is_some_and(|r| (200..400).contains(&r.status));
+        if !passed {
+            return;
+        }
+        let Some(route) = self.route(exchange) else {
+            return;
+        };
+        if let Some(kept) = self.routes.get_mut(&route) {
+            let rests = |s: &Sample| at.since(s.at) < REST && at >= s.at;
+            if kept.passed.len() >= 2 && kept.passed.last().is_some_and(rests) {
+                return;
+            }
+            if kept.passed.len() == EACH {
+                kept.passed.remove(0);
+            }
+            kept.passed.push(Sample {
+                exchange: exchange.clone(),
+                packets: packets(),
+                at,
+            });
+            return;
+        }
+        if self.order.len() == self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.routes.remove(&oldest);
+        }
+        self.order.push_back(route);
+        let passed = vec![Sample {
+            exchange: exchange.clone(),
+            packets: packets(),
+            at,
+        }];
+        self.routes.insert(route, Kept { passed });
+    }
+
+    /// Exchanges of the same route that passed, the most alike first.
+    pub(super) fn of(&self, exchange: &Exchange) -> Vec<&Sample> {
+        let kept = self.route(exchange).and_then(|r| self.routes.get(&r));
+        let mut found: Vec<_> = kept.into_iter().flat_map(|k| &k.passed).collect();
+        found.sort_by_key(|sample| differences(exchange, &sample.exchange));
+        found
+    }
+}
+
+impl Siblings {
+    /// The packets of those exchanges, once: in a file they stand once for all its cases.
+    pub(super) fn take_packets(&mut self, exchange: &Exchange) -> Vec<Packet> {
+        let kept = self.route(exchange).and_then(|r| self.routes.get_mut(&r));
+        let samples = kept.into_iter().flat_map(|k| &mut k.passed);
+        samples
+            .flat_map(|s| std::mem::take(&mut s.packets))
+            .collect()
+    }
+}
+
+/// How many header fields of the two requests differ, and whether the bodies do.
+fn differences(a: &Exchange, b: &Exchange) -> usize {
+    let (Some(a), Some(b)) = (&a.request, &b.request) else {
+        return usize::MAX;
+    };
+    let (x, y) = (&a.message.head, &b.message.head);
+    let missing = |x: &crate::model::Head, y: &crate::model::Head| {
+        x.fields()
+            .filter(|f| {
+                let mut same = y
+                    .fields()
+                    .filter(|g| g.name.eq_ignore_ascii_case(f.name) && g.value == f.value);
+                same.next().is_none()
+            })
+            .count()
+    };
+    missing(x, y) + missing(y, x) + usize::from(a.message.body.kept != b.message.body.kept)
+}
+
+/// The path of a request without its query, in which numbers and ids are all the same.
+struct Path<'a>(&'a Request);
+
+impl std::hash::Hash for Path<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let target = self.0.path_and_query();
+        let end = target.iter().position(|b| matches!(b, b'?' | b'#'));
+        let path = target
+            .get(..end.unwrap_or(target.len()))
+            .unwrap_or_default();
+        for segment in path.split(|b| *b == b'/') {
+            if is_id(segment) {
+                state.write_u8(b'*');
+            } else {
+                state.write(segment);
+            }
+            state.write_u8(b'/');
+        }
+    }
+}
+
+/// A number, a UUID or another long hexadecimal id.
+fn is_id(segment: &[u8]) -> bool {
+    let is_number = !segment.is_empty() && segment.iter().all(u8::is_ascii_digit);
+    let is_hex = |b: &u8| b.is_ascii_hexdigit() || *b == b'-';
+    is_number || (segment.len() >= 16 && segment.iter().all(is_hex))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn the_most_alike_of_the_same_route_comes_first() {
+        let mut siblings = Siblings::new(8);
+        let mut offer = |target: &str, extra: &str, seconds| {
+            let exchange = passed(target, extra);
+            let at = testing::START.plus(Duration::from_secs(seconds));
+            siblings.offer(&exchange, at, Vec::new);
+        };
+        offer("/orders/1", "Cookie: a\r\nX-Two: b\r\n", 0);
+        offer("/orders/2", "Cookie: a\r\n", 1);
+        offer("/other", "", 2);
+        let found = siblings.of(&passed("/orders/33", ""));
+        let cookies = |s: &&Sample| {
+            s.exchange
+                .request
+                .as_ref()
+                .unwrap()
+                .message
+                .head
+                .fields
+                .len()
+        };
+        assert_eq!(found.iter().map(cookies).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn a_refusal_is_no_sibling_and_routes_are_bounded() {
+        let mut siblings = Siblings::new(1);
+        siblings.offer(&testing::refused_post(), testing::START, Vec::new);
+        assert!(siblings.of(&testing::refused_post()).is_empty());
+        siblings.offer(&passed("/a", ""), testing::START, Vec::new);
+        siblings.offer(&passed("/b", ""), testing::START, Vec::new);
+        assert!(siblings.of(&passed("/a", "")).is_empty());
+        assert_eq!(siblings.of(&passed("/b", "")).len(), 1);
+    }
+
+    fn passed(target: &str, extra: &str) -> Exchange {
+        let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\n{extra}\r\n");
+        testing::exchange(
+            testing::request(&head, b""),
+            testing::response("HTTP/1.1 200 OK\r\n\r\n", b""),
+        )
+    }
+}
