@@ -63,9 +63,7 @@ impl Selection {
         let status = exchange.response.as_ref().map(|r| r.status);
         let request = exchange.request.as_deref();
         any(&self.statuses, |p| p.matches(status))
-            && any(&self.methods, |p| {
-                request.is_none_or(|r| p.matches(r.method()))
-            })
+            && any(&self.methods, |p| request.is_none_or(|r| p.matches(r)))
             && any(&self.hosts, |p| {
                 request
                     .and_then(Request::host)
@@ -165,6 +163,19 @@ mod tests {
         let mut odd = refused_post();
         odd.request.as_mut().unwrap().message.head.raw[..4].copy_from_slice(b"post");
         assert!(!Selection::default().matches(&odd));
+    }
+
+    #[test]
+    fn a_preflight_counts_as_the_request_that_it_asks_for() {
+        let preflight = |extra: &str| {
+            let head = format!("OPTIONS /orders HTTP/1.1\r\nHost: x\r\n{extra}\r\n");
+            let refused = response("HTTP/1.1 403 Forbidden\r\n\r\n", b"");
+            Selection::default().matches(&exchange(request(&head, b""), refused))
+        };
+        let origin = "Origin: https://a.example\r\n";
+        let asks = |method| format!("{origin}Access-Control-Request-Method: {method}\r\n");
+        assert!(preflight(&asks("POST")));
+        assert!(!preflight(&asks("PUT")) && !preflight(origin) && !preflight(""));
     }
 
     #[test]

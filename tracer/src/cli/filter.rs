@@ -16,7 +16,7 @@ pub struct FilterArgs {
     /// Method of the request, or `any`
     ///
     /// A response whose request was not seen passes too, as it may have answered one; it is marked
-    /// as such.
+    /// as such. So does a CORS preflight that asks for this method.
     #[arg(
         long = "method",
         value_name = "METHOD",

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use globset::{GlobBuilder, GlobMatcher};
 use ipnet::IpNet;
 
-use crate::model::{Exchange, Owner};
+use crate::model::{Exchange, Owner, Request};
 
 /// What is wrong with a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +40,19 @@ pub enum MethodPattern {
 }
 
 impl MethodPattern {
-    pub(super) fn matches(&self, method: &[u8]) -> bool {
+    /// A CORS preflight counts as the request that it asks for: where it is refused, the browser
+    /// never sends that one (Fetch Standard, section "CORS-preflight fetch").
+    pub(super) fn matches(&self, request: &Request) -> bool {
         match self {
             Self::Any => true,
-            Self::Is(name) => name.as_bytes() == method,
+            Self::Is(name) => {
+                let name = name.as_bytes();
+                let head = &request.message.head;
+                request.method() == name
+                    || (request.method() == b"OPTIONS"
+                        && head.value("origin").is_some()
+                        && head.value("access-control-request-method") == Some(name))
+            }
         }
     }
 }
