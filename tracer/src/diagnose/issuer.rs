@@ -10,7 +10,8 @@
 //! 6. Else only what the answer itself says of its maker is left ([`by_marks`]).
 //!
 //! The confidence is that of the weakest link on the way. Only what both sides of a hop show can
-//! be proven: headers alone never are.
+//! be proven: headers alone never are. Where a link is so weak that the marks of an answer nearer
+//! the client say more, those count.
 
 use crate::model::{
     Chain, Confidence, Evidence, Handling, Issuer, Kind, Product, Proves, Strength,
@@ -30,55 +31,75 @@ pub(super) struct Found {
 /// Looks for the maker of the refusal.
 pub(super) fn find(chain: &Chain, evidence: &[Evidence]) -> Found {
     let first = chain.reported_at();
-    let mut found = Found {
+    let mut weakest = Strength::Proof;
+    let mut handling = None;
+    let mut reasons: Vec<String> = Vec::new();
+    let mut best = Found {
         at: first,
         ..Found::default()
     };
-    let mut weakest = Strength::Proof;
+    let mut at = first;
     loop {
-        let at = found.at;
-        let here = |id: &str| evidence.iter().find(|e| e.hop == at && e.id == id);
-        let is_first = at == first;
-        let (handling, step, fact) = if let Some(e) = here("chain.relayed") {
-            (Handling::Relayed, Step::Inwards, e)
-        } else if let Some(e) = here("chain.replaced_body") {
-            (Handling::Replaced, Step::Inwards, e)
-        } else if let Some(e) = here("chain.replaced_status") {
-            (Handling::Replaced, Step::Here, e)
-        } else if let Some(e) =
-            here("chain.side_call_refused").or_else(|| here("chain.side_call_failed"))
-        {
-            found.delegate = delegate(chain, at);
-            (Handling::Delegated, Step::Here, e)
-        } else if let Some(e) = here("chain.asked_nobody") {
-            (Handling::Issued, Step::Here, e)
-        } else {
-            by_marks(chain, evidence, weakest, is_first, &mut found);
-            return found;
+        let marked = by_marks(chain, evidence, at, weakest);
+        let marked = Found {
+            handling: handling.unwrap_or(marked.handling),
+            reasons: [reasons.as_slice(), &marked.reasons].concat(),
+            ..marked
+        };
+        if marked.issuer.confidence >= best.issuer.confidence {
+            best = marked;
+        }
+        let Some((how, step, fact)) = by_both_sides(evidence, at) else {
+            return best;
         };
         weakest = weakest.min(fact.strength);
-        found.reasons.push(fact.fact.clone());
-        if is_first {
-            found.handling = handling;
+        reasons.push(fact.fact.clone());
+        let handling = *handling.get_or_insert(how);
+        if step == Step::Inwards {
+            at += 1;
+            continue;
         }
-        match step {
-            Step::Inwards => found.at += 1,
-            Step::Here => {
-                found.issuer = Issuer {
-                    hop: Some(at),
-                    product: product_here(chain, evidence, at),
-                    confidence: match weakest {
-                        Strength::Proof | Strength::Strong => Confidence::Proven,
-                        Strength::Fair => Confidence::Likely,
-                        Strength::Weak => Confidence::Possible,
-                    },
-                };
-                return found;
-            }
-        }
+        let found = Found {
+            issuer: Issuer {
+                hop: Some(at),
+                product: product_here(chain, evidence, at),
+                confidence: match weakest {
+                    Strength::Proof | Strength::Strong => Confidence::Proven,
+                    Strength::Fair => Confidence::Likely,
+                    Strength::Weak => Confidence::Possible,
+                },
+            },
+            handling,
+            delegate: (how == Handling::Delegated)
+                .then(|| delegate(chain, at))
+                .flatten(),
+            at,
+            reasons,
+        };
+        return match found.issuer.confidence >= best.issuer.confidence {
+            true => found,
+            false => best,
+        };
     }
 }
 
+/// What a hop did, as both of its sides show.
+fn by_both_sides(evidence: &[Evidence], at: usize) -> Option<(Handling, Step, &Evidence)> {
+    let rules = [
+        ("chain.relayed", Handling::Relayed, Step::Inwards),
+        ("chain.replaced_body", Handling::Replaced, Step::Inwards),
+        ("chain.replaced_status", Handling::Replaced, Step::Here),
+        ("chain.side_call_refused", Handling::Delegated, Step::Here),
+        ("chain.side_call_failed", Handling::Delegated, Step::Here),
+        ("chain.asked_nobody", Handling::Issued, Step::Here),
+    ];
+    rules.into_iter().find_map(|(id, handling, step)| {
+        let fact = evidence.iter().find(|e| e.hop == at && e.id == id)?;
+        Some((handling, step, fact))
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Inwards,
     Here,
@@ -96,74 +117,53 @@ fn delegate(chain: &Chain, at: usize) -> Option<(usize, usize)> {
     refused.or(failed).map(|i| (at, i))
 }
 
-/// What the answer itself says of its maker, where the other side of the last hop was not seen.
-fn by_marks(
-    chain: &Chain,
-    evidence: &[Evidence],
-    weakest: Strength,
-    is_first: bool,
-    found: &mut Found,
-) {
-    let at = found.at;
-    let Some(hop) = chain.hop(at) else { return };
+/// What the answer itself says of its maker, where the other side of the hop is not looked at.
+fn by_marks(chain: &Chain, evidence: &[Evidence], at: usize, weakest: Strength) -> Found {
+    let mut found = Found {
+        at,
+        ..Found::default()
+    };
+    let Some(hop) = chain.hop(at) else {
+        return found;
+    };
     let marks = Marks::of(evidence, at);
-    let is_here = hop.server().is_some();
-    let cap = if weakest <= Strength::Weak {
-        Confidence::Possible
-    } else {
-        Confidence::Likely
+    let sure = |mark: &Mark<'_>| match (weakest, mark.strength) {
+        (Strength::Weak, _) | (_, Strength::Weak | Strength::Fair) => Confidence::Possible,
+        _ => Confidence::Likely,
     };
-    let strong = |m: &Mark<'_>| m.strength >= Strength::Strong;
-    let (issuer, handling) = match marks.maker() {
-        // This process is known, so the mark of another product came from behind it.
-        Some(maker) if is_here && strong(maker) && !is_of_process(&marks, maker.product) => (
-            Issuer {
-                hop: None,
-                product: Some(maker.product.clone()),
-                confidence: cap,
-            },
-            Handling::Relayed,
-        ),
-        Some(_) if is_here => (Issuer::default(), Handling::Unknown),
-        Some(maker) if marks.is_beyond(maker) => (
-            Issuer {
-                hop: None,
-                product: Some(maker.product.clone()),
-                confidence: if strong(maker) {
-                    cap
-                } else {
-                    Confidence::Possible
-                },
-            },
-            Handling::Relayed,
-        ),
-        Some(maker) => (
-            Issuer {
-                hop: Some(at),
-                product: Some(maker.product.clone()),
-                confidence: if strong(maker) {
-                    cap
-                } else {
-                    Confidence::Possible
-                },
-            },
-            // A plain proxy leaves no mark: only who sits at an edge is known to be first.
-            if is_edge(maker.product.kind) && strong(maker) {
-                Handling::Issued
-            } else {
-                Handling::Unknown
-            },
-        ),
-        None if !is_here && marks.not_generated => (Issuer::default(), Handling::Relayed),
-        None => (Issuer::default(), Handling::Unknown),
+    let of = |hop, mark: &Mark<'_>| Issuer {
+        hop,
+        product: Some(mark.product.clone()),
+        confidence: sure(mark),
     };
-    if let Some(maker) = marks.maker() {
+    if hop.server().is_some() {
+        // The process is known, so the mark of another product came from behind it.
+        let Some(maker) = marks.maker_behind_process() else {
+            return found;
+        };
+        found.issuer = of(None, maker);
+        found.handling = Handling::Relayed;
         found.reasons.push(maker.evidence.fact.clone());
+        return found;
     }
-    found.issuer = issuer;
-    if is_first {
-        found.handling = handling;
+    let Some(maker) = marks.maker() else {
+        if marks.not_generated {
+            found.handling = Handling::Relayed;
+        }
+        return found;
+    };
+    found.reasons.push(maker.evidence.fact.clone());
+    if marks.is_beyond(maker) {
+        found.issuer = of(None, maker);
+        found.handling = Handling::Relayed;
+        return found;
     }
+    found.issuer = of(Some(at), maker);
+    // A plain proxy leaves no mark: only who sits at an edge is known to be the first.
+    if is_edge(maker.product.kind) && maker.strength >= Strength::Strong {
+        found.handling = Handling::Issued;
+    }
+    found
 }
 
 /// Products that sit where a request comes in.
@@ -178,12 +178,6 @@ fn is_edge(kind: Kind) -> bool {
             | Kind::ReverseProxy
             | Kind::ObjectStore
     )
-}
-
-fn is_of_process(marks: &Marks<'_>, product: &Product) -> bool {
-    marks
-        .process
-        .is_none_or(|process| is_runtime(process) || process.name == product.name)
 }
 
 /// A process that runs applications: what it is called says nothing of the product.
@@ -276,6 +270,16 @@ impl<'a> Marks<'a> {
     fn maker(&self) -> Option<&Mark<'a>> {
         self.generated
             .iter()
+            .max_by_key(|m| (m.strength, std::cmp::Reverse(m.product.kind)))
+    }
+
+    /// The strongest mark of a product that is not the one of the process, where that is known to
+    /// be a server and no application.
+    fn maker_behind_process(&self) -> Option<&Mark<'a>> {
+        let process = self.process.filter(|p| !is_runtime(p))?;
+        self.generated
+            .iter()
+            .filter(|m| m.product.name != process.name && m.strength >= Strength::Strong)
             .max_by_key(|m| (m.strength, std::cmp::Reverse(m.product.kind)))
     }
 
