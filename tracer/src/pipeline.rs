@@ -4,6 +4,7 @@ mod desk;
 mod groups;
 mod link;
 mod losses;
+mod paces;
 mod recent;
 mod settling;
 mod siblings;
@@ -25,9 +26,10 @@ use crate::select::Selection;
 use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
-use desk::{Conversation, Desk};
+use desk::{Conversation, Desk, Over};
 use groups::Groups;
 use losses::Losses;
+use paces::Paces;
 use recent::Recent;
 use settling::{Settled, Settling};
 use siblings::Siblings;
@@ -46,6 +48,10 @@ pub struct Options {
     pub keep_packets: bool,
 }
 
+/// A sample of the requests that passed in a session.
+#[derive(Debug)]
+pub struct Baseline(Siblings);
+
 /// From records to cases. Feed it with [`push`](Self::push), take cases with
 /// [`next_case`](Self::next_case), and call [`finish`](Self::finish) when the source is done.
 ///
@@ -63,6 +69,7 @@ pub struct Pipeline {
     losses: Losses,
     recent: Recent,
     siblings: Siblings,
+    paces: Paces,
     told: Told,
     groups: Groups,
     health: Health,
@@ -83,6 +90,7 @@ impl Pipeline {
             losses: Losses::default(),
             recent: Recent::new(&options.limits),
             siblings: Siblings::new(options.limits.routes),
+            paces: Paces::new(),
             told: Told::default(),
             groups: Groups::default(),
             health: Health::default(),
@@ -90,6 +98,19 @@ impl Pipeline {
             now: Timestamp::default(),
             options,
         }
+    }
+
+    /// A pipeline that compares refused requests also with those that passed in another session.
+    pub fn with_baseline(options: Options, baseline: Baseline) -> Self {
+        Self {
+            siblings: baseline.0,
+            ..Self::new(options)
+        }
+    }
+
+    /// The requests that passed in this session.
+    pub fn into_baseline(self) -> Baseline {
+        Baseline(self.siblings)
     }
 
     /// Takes in one record.
@@ -217,21 +238,32 @@ impl Pipeline {
             trails,
             recent,
             siblings,
+            paces,
             told,
             now,
             ..
         } = self;
+        for (client, server) in desk.opened.drain(..) {
+            recent.connection(client, server);
+        }
         for over in desk.over.drain(..) {
-            let conn = over.exchange.conn;
-            if over.is_selected {
+            let Over {
+                exchange,
+                is_selected,
+            } = over;
+            let conn = exchange.conn;
+            let route = siblings.route(&exchange);
+            let pace = route.map(|route| paces.count(&exchange, route, at));
+            if is_selected {
                 let packets = trails.as_mut().map(|t| t.take(conn)).unwrap_or_default();
-                settling.add(over.exchange.clone(), packets, *now);
-            } else {
-                siblings.offer(&over.exchange, at, || {
+                let pace = pace.unwrap_or_default();
+                settling.add(exchange.clone(), pace, packets, *now);
+            } else if let Some(route) = route {
+                siblings.offer(&exchange, route, at, || {
                     trails.as_ref().map(|t| t.copy(conn)).unwrap_or_default()
                 });
             }
-            recent.add(over.exchange, at);
+            recent.add(exchange, at);
         }
         for (number, message, at) in desk.followed.drain(..) {
             settling.followed(number, message, at);
@@ -263,6 +295,7 @@ impl Pipeline {
         let conn = settled.exchange.conn;
         let Settled {
             mut exchange,
+            pace,
             packets,
             request_until,
             response_until,
@@ -295,7 +328,6 @@ impl Pipeline {
                 exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
             }
         }
-        let pace = self.pace(&chain.reported.exchange);
         let samples = self.siblings.of(&chain.reported.exchange);
         let siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
         let mut packets = packets;

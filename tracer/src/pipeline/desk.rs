@@ -1,5 +1,7 @@
 //! What happens on a connection: its chunks through HTTP and pairing, and what comes out of that.
 
+use std::net::IpAddr;
+
 use crate::http::{Http, Part, Protocol};
 use crate::model::{ConnId, Direction, Exchange, Health, Timestamp, Unread};
 use crate::pair::Pairing;
@@ -14,6 +16,8 @@ pub(super) struct Conversation {
     http: Http,
     pairing: Pairing,
     last: LastSelected,
+    /// Its addresses were noted.
+    is_noted: bool,
 }
 
 /// The number of the connection's last selected exchange, until the next message of the same
@@ -37,6 +41,8 @@ impl Flow for Conversation {
 /// Where the callbacks of the stages put their results, for the pipeline to move on.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
+    /// Addresses of the ends of new connections: who asks, and who serves.
+    pub(super) opened: Vec<(IpAddr, IpAddr)>,
     /// Exchanges that are over.
     pub(super) over: Vec<Over>,
     /// Bytes that a client sent on connections that cannot be read.
@@ -71,7 +77,12 @@ impl Desk {
             http,
             pairing,
             last,
+            is_noted,
         } = conversation;
+        if !std::mem::replace(is_noted, true) {
+            let (client, server) = (connection.client.ip(), connection.server.ip());
+            self.opened.push((client, server));
+        }
         let limits = &options.limits;
         match event {
             Event::Chunk(chunk) => {

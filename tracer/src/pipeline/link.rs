@@ -1,10 +1,9 @@
 //! The chain of a settled exchange: those that were under way with it, and whom each server asked.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::chain::Pool;
-use crate::model::{Asked, Chain, Exchange, Hop, Pace, Timestamp, Unread, UnreadPeer};
+use crate::model::{Asked, Chain, Exchange, Hop, Timestamp, Unread, UnreadPeer};
 use crate::process::{SentBetween, SocketEnd};
 
 use super::{Pipeline, name_owners};
@@ -14,11 +13,6 @@ pub(super) struct Linked {
     pub(super) chain: Chain,
     pub(super) lost_meanwhile: u64,
 }
-
-/// How far back a client's other requests count.
-const PACE: Duration = Duration::from_secs(10);
-/// Exchanges looked at for the pace of a client.
-const PACE_LOOKED_AT: usize = 256;
 
 impl Pipeline {
     /// The chain that a settled exchange is the outermost reported hop of; `None` where a previous
@@ -101,33 +95,6 @@ impl Pipeline {
             false => Asked::OtherPortsNotSeen,
         }
     }
-
-    /// How fast the client of an exchange asked for the same route just before.
-    pub(super) fn pace(&self, exchange: &Exchange) -> Pace {
-        let mut pace = Pace {
-            within: PACE,
-            ..Pace::default()
-        };
-        let route = self.siblings.route(exchange);
-        let client = claimed_client(exchange);
-        let began = exchange.started_at();
-        for entry in self.recent.latest().take(PACE_LOOKED_AT) {
-            let other = &entry.exchange;
-            let is_before = other.started_at() < began;
-            if !is_before || began.since(other.started_at()) > PACE {
-                continue;
-            }
-            if claimed_client(other) != client || self.siblings.route(other) != route {
-                continue;
-            }
-            match other.response.as_ref().map(|r| r.status) {
-                Some(200..=399) => pace.passed += 1,
-                Some(401 | 403 | 429) => pace.refused += 1,
-                _ => {}
-            }
-        }
-        pace
-    }
 }
 
 /// Peers named in a verdict.
@@ -145,16 +112,4 @@ fn span(exchange: &Exchange) -> (Timestamp, Timestamp) {
     let from = exchange.started_at();
     let until = exchange.response.as_ref().map(|r| r.message.started_at);
     (from, until.unwrap_or(from))
-}
-
-/// Who the client says it is: the first forwarded address, else the peer of the socket.
-fn claimed_client(exchange: &Exchange) -> Vec<u8> {
-    let head = exchange.request.as_ref().map(|r| &r.message.head);
-    let forwarded = head
-        .and_then(|h| h.value("x-forwarded-for"))
-        .and_then(|v| v.split(|b| *b == b',').next());
-    match forwarded {
-        Some(first) => first.trim_ascii().to_vec(),
-        None => exchange.client.addr.ip().to_string().into_bytes(),
-    }
 }

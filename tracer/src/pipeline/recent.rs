@@ -1,6 +1,13 @@
 //! The exchanges of the last seconds, reported or not: what a reported one may be linked with.
+//!
+//! Only a host that both serves and asks can have passed a request on. So an exchange is kept only
+//! where its client is at an address that serves too, or its server at one that asks too: reading
+//! the capture of a host that only serves costs no more than before.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashSet;
 
 use crate::limits::Limits;
 use crate::model::{Exchange, Timestamp};
@@ -9,6 +16,10 @@ use crate::model::{Exchange, Timestamp};
 #[derive(Debug)]
 pub(super) struct Recent {
     entries: VecDeque<Entry>,
+    /// Addresses at which a client was seen, and at which a server.
+    asking: HashSet<IpAddr>,
+    serving: HashSet<IpAddr>,
+    too_many_addresses: bool,
     bytes: usize,
     limit_bytes: usize,
     limit_age: std::time::Duration,
@@ -30,11 +41,16 @@ pub(super) struct Entry {
 /// Exchanges looked at for one case, the latest first. Bounds the work for a case on a host with
 /// many requests in flight.
 const LOOKED_AT: usize = 512;
+/// Addresses remembered of each kind. Past it every exchange is kept, whatever its addresses.
+const ADDRESSES: usize = 65_536;
 
 impl Recent {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             entries: VecDeque::new(),
+            asking: HashSet::new(),
+            serving: HashSet::new(),
+            too_many_addresses: false,
             bytes: 0,
             limit_bytes: limits.recent,
             limit_age: limits.recent_age,
@@ -42,8 +58,25 @@ impl Recent {
         }
     }
 
-    /// Adds one that was over at `at`.
+    /// Learns from a new connection which addresses ask and which serve.
+    pub(super) fn connection(&mut self, client: IpAddr, server: IpAddr) {
+        for (set, ip) in [(&mut self.asking, client), (&mut self.serving, server)] {
+            if set.len() < ADDRESSES {
+                set.insert(ip);
+            } else if !set.contains(&ip) {
+                self.too_many_addresses = true;
+            }
+        }
+    }
+
+    /// Adds one that was over at `at`, unless it can be linked with nothing.
     pub(super) fn add(&mut self, exchange: Exchange, at: Timestamp) {
+        let can_be_linked = self.too_many_addresses
+            || self.serving.contains(&exchange.client.addr.ip())
+            || self.asking.contains(&exchange.server.addr.ip());
+        if !can_be_linked {
+            return;
+        }
         let bytes = cost(&exchange);
         self.bytes += bytes;
         self.entries.push_back(Entry {
@@ -84,11 +117,6 @@ impl Recent {
         }
         (found, all)
     }
-
-    /// The latest exchanges, the latest first.
-    pub(super) fn latest(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().rev()
-    }
 }
 
 fn cost(exchange: &Exchange) -> usize {
@@ -112,26 +140,47 @@ mod tests {
 
     #[test]
     fn those_under_way_are_found_and_the_old_forgotten() {
-        let mut recent = Recent::new(&Limits::default());
+        let mut recent = recent(Limits::default());
         let end = |seconds| testing::START.plus(Duration::from_secs(seconds));
         recent.add(testing::refused_post(), end(0));
         recent.add(testing::refused_post(), end(1));
         let (found, all) = recent.between(end(1), end(1));
         assert_eq!((found.len(), all), (1, true));
         recent.add(testing::refused_post(), end(60));
-        assert_eq!(recent.latest().count(), 1);
+        assert_eq!(recent.entries.len(), 1);
         // Age is no loss: nothing that ended so long ago is asked for.
         assert!(recent.between(end(60), end(60)).1);
     }
 
     #[test]
     fn what_had_to_go_for_its_size_is_known_to_be_missing() {
-        let mut recent = Recent::new(&Limits {
+        let mut recent = recent(Limits {
             recent: 1,
             ..Limits::default()
         });
         recent.add(testing::refused_post(), testing::START);
         let (found, all) = recent.between(testing::START, testing::START);
         assert_eq!((found.len(), all), (0, false));
+    }
+
+    #[test]
+    fn what_can_be_linked_with_nothing_is_not_kept() {
+        let mut recent = Recent::new(&Limits::default());
+        let exchange = testing::refused_post();
+        let (client, server) = (exchange.client.addr.ip(), exchange.server.addr.ip());
+        recent.connection(client, server);
+        recent.add(exchange.clone(), testing::START);
+        assert!(recent.entries.is_empty());
+        // Now its server asks another one.
+        recent.connection(server, "10.0.0.9".parse().unwrap());
+        recent.add(exchange, testing::START);
+        assert_eq!(recent.entries.len(), 1);
+    }
+
+    fn recent(limits: Limits) -> Recent {
+        let mut recent = Recent::new(&limits);
+        let client = testing::refused_post().client.addr.ip();
+        recent.connection(client, client);
+        recent
     }
 }

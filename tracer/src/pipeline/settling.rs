@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{Direction, Exchange, Packet, Timestamp};
+use crate::model::{Direction, Exchange, Pace, Packet, Timestamp};
 
 /// Exchanges in the order of their numbers, which is the order of their deadlines.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Settling {
 struct Waiting {
     due: Timestamp,
     exchange: Exchange,
+    pace: Pace,
     packets: Vec<Packet>,
     next_request_at: Option<Timestamp>,
     next_response_at: Option<Timestamp>,
@@ -28,6 +29,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) exchange: Exchange,
+    /// What its client had asked for before.
+    pub(super) pace: Pace,
     pub(super) packets: Vec<Packet>,
     /// What is learned of the client from then on is not about this exchange.
     pub(super) request_until: Timestamp,
@@ -46,10 +49,17 @@ impl Settling {
     }
 
     /// Adds an exchange, which gets the next number.
-    pub(super) fn add(&mut self, exchange: Exchange, packets: Vec<Packet>, now: Timestamp) {
+    pub(super) fn add(
+        &mut self,
+        exchange: Exchange,
+        pace: Pace,
+        packets: Vec<Packet>,
+        now: Timestamp,
+    ) {
         self.waiting.push_back(Waiting {
             due: now.plus(self.settle),
             exchange,
+            pace,
             packets,
             next_request_at: None,
             next_response_at: None,
@@ -83,6 +93,7 @@ impl Settling {
         self.first += 1;
         Some(Settled {
             exchange: waiting.exchange,
+            pace: waiting.pace,
             packets: waiting.packets,
             request_until: waiting.next_request_at.unwrap_or(waiting.due),
             response_until: waiting.next_response_at.unwrap_or(waiting.due),

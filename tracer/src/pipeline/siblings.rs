@@ -1,9 +1,11 @@
 //! A bounded sample of exchanges that were not refused, by route: what a refused one is compared
 //! with.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::time::Duration;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::model::{Exchange, Packet, Request, Timestamp};
 
@@ -13,8 +15,8 @@ pub(super) struct Siblings {
     /// By route; looked up only, never walked through.
     routes: HashMap<Route, Kept>,
     /// Routes in the order in which they were first seen: past the bound the oldest goes.
-    order: std::collections::VecDeque<Route>,
-    hasher: RandomState,
+    order: VecDeque<Route>,
+    hasher: DefaultHashBuilder,
     limit: usize,
 }
 
@@ -47,8 +49,8 @@ impl Siblings {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             routes: HashMap::new(),
-            order: std::collections::VecDeque::new(),
-            hasher: RandomState::new(),
+            order: VecDeque::new(),
+            hasher: DefaultHashBuilder::default(),
             limit: limit.max(1),
         }
     }
@@ -69,6 +71,7 @@ impl Siblings {
     pub(super) fn offer(
         &mut self,
         exchange: &Exchange,
+        route: Route,
         at: Timestamp,
         packets: impl FnOnce() -> Vec<Packet>,
     ) {
@@ -79,9 +82,6 @@ impl Siblings {
         if !passed {
             return;
         }
-        let Some(route) = self.route(exchange) else {
-            return;
-        };
         if let Some(kept) = self.routes.get_mut(&route) {
             let rests = |s: &Sample| at.since(s.at) < REST && at >= s.at;
             if kept.passed.len() >= 2 && kept.passed.last().is_some_and(rests) {
@@ -189,7 +189,8 @@ mod tests {
         let mut offer = |target: &str, extra: &str, seconds| {
             let exchange = passed(target, extra);
             let at = testing::START.plus(Duration::from_secs(seconds));
-            siblings.offer(&exchange, at, Vec::new);
+            let route = siblings.route(&exchange).unwrap();
+            siblings.offer(&exchange, route, at, Vec::new);
         };
         offer("/orders/1", "Cookie: a\r\nX-Two: b\r\n", 0);
         offer("/orders/2", "Cookie: a\r\n", 1);
@@ -211,10 +212,14 @@ mod tests {
     #[test]
     fn a_refusal_is_no_sibling_and_routes_are_bounded() {
         let mut siblings = Siblings::new(1);
-        siblings.offer(&testing::refused_post(), testing::START, Vec::new);
+        let offer = |siblings: &mut Siblings, exchange: Exchange| {
+            let route = siblings.route(&exchange).unwrap();
+            siblings.offer(&exchange, route, testing::START, Vec::new);
+        };
+        offer(&mut siblings, testing::refused_post());
         assert!(siblings.of(&testing::refused_post()).is_empty());
-        siblings.offer(&passed("/a", ""), testing::START, Vec::new);
-        siblings.offer(&passed("/b", ""), testing::START, Vec::new);
+        offer(&mut siblings, passed("/a", ""));
+        offer(&mut siblings, passed("/b", ""));
         assert!(siblings.of(&passed("/a", "")).is_empty());
         assert_eq!(siblings.of(&passed("/b", "")).len(), 1);
     }
