@@ -9,6 +9,7 @@ pub mod live;
 pub mod pcap;
 #[cfg(feature = "live")]
 pub mod probes;
+pub mod unread;
 
 use std::net::SocketAddr;
 

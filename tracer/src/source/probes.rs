@@ -46,7 +46,9 @@ pub enum Need {
 
 const NO_PACKETS: &str = "packets in this direction are not seen, so nothing can be reported";
 const NO_OWNER: &str = "the process on an end is looked up in /proc and may be missing, or be the \
-                        listening process instead of the worker that answered";
+                        listening process instead of the worker that answered; and whether a \
+                        server asked somebody on a port that is not traced, or on a Unix socket, \
+                        is not seen, so `it asked nobody` is never said";
 
 /// Every probe, in the order of the object file's list.
 pub const PROBES: [Probe; 9] = [

@@ -72,6 +72,10 @@ fn load_with(
     let start_boottime = offset(|o| o.start_boottime);
     let comm = offset(|o| o.comm);
     let binprm_filename = offset(|o| o.binprm_filename);
+    let unix_peer = offset(|o| o.unix.peer);
+    let unix_addr = offset(|o| o.unix.addr);
+    let unix_address_len = offset(|o| o.unix.address_len);
+    let unix_address_name = offset(|o| o.unix.address_name);
 
     raise_memlock();
     let mut ebpf = EbpfLoader::new()
@@ -84,6 +88,10 @@ fn load_with(
         .override_global(global::TASK_START_BOOTTIME, &start_boottime, true)
         .override_global(global::TASK_COMM, &comm, true)
         .override_global(global::BINPRM_FILENAME, &binprm_filename, true)
+        .override_global(global::UNIX_PEER, &unix_peer, true)
+        .override_global(global::UNIX_ADDR, &unix_addr, true)
+        .override_global(global::UNIX_ADDRESS_LEN, &unix_address_len, true)
+        .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
         .load(OBJECT)
         .map_err(|error| refused(&error.to_string()))?;
