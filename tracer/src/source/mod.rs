@@ -7,7 +7,6 @@
 #[cfg(feature = "live")]
 pub mod live;
 pub mod pcap;
-#[cfg(feature = "live")]
 pub mod probes;
 pub mod unread;
 

@@ -13,7 +13,7 @@ use crate::host;
 use crate::model::MissingProbe;
 use crate::ports::Ports;
 use crate::source::SourceError;
-use crate::source::probes::{Kind, Need, PROBES, Probe};
+use crate::source::probes::{Kind, NETNS_COOKIE, Need, PROBES, Probe};
 
 /// The kernel side, as `build.rs` built it.
 pub(in crate::source) static OBJECT: &[u8] =
@@ -33,12 +33,8 @@ pub(super) fn load(options: &Options, target: &Target) -> Result<Loaded, SourceE
         let (second, packets) = load_with(options, target, NetnsCookie::Without)?;
         packets.map_err(|why| refused(&why))?;
         ebpf = second;
-        started.missing.push(MissingProbe {
-            probe: "netns_cookie",
-            why,
-            costs: "two connections with the same addresses in different network namespaces are \
-                    told apart by their sockets alone",
-        });
+        let (probe, costs) = NETNS_COOKIE;
+        started.missing.push(MissingProbe { probe, why, costs });
     }
     attach_tracepoints(&mut ebpf, &mut started);
     Ok(Loaded { ebpf, started })
