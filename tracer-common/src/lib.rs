@@ -33,8 +33,10 @@ pub mod counter {
     pub const CUT: u32 = 5;
     /// Owners that the kernel side could not remember; they are reported again and again.
     pub const OWNERS_FULL: u32 = 6;
+    /// Words to peers that are not traced that found the ring buffer full.
+    pub const LOST_TALKS: u32 = 7;
     /// How many counters there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }
 
 /// Global variables of the kernel side that the loader sets. Each is constant from then on, so the
@@ -60,6 +62,14 @@ pub mod global {
     pub const TASK_COMM: &str = "TASK_COMM";
     /// `u32`: offset of `filename` in `struct linux_binprm`.
     pub const BINPRM_FILENAME: &str = "BINPRM_FILENAME";
+    /// `u32`: offset of `peer` in `struct unix_sock`.
+    pub const UNIX_PEER: &str = "UNIX_PEER";
+    /// `u32`: offset of `addr` in `struct unix_sock`.
+    pub const UNIX_ADDR: &str = "UNIX_ADDR";
+    /// `u32`: offset of `len` in `struct unix_address`.
+    pub const UNIX_ADDRESS_LEN: &str = "UNIX_ADDRESS_LEN";
+    /// `u32`: offset of `name` in `struct unix_address`.
+    pub const UNIX_ADDRESS_NAME: &str = "UNIX_ADDRESS_NAME";
 }
 
 /// Words of [`global::PORTS`].
@@ -75,6 +85,8 @@ pub const KIND_PACKET: u32 = 1;
 pub const KIND_OWNER: u32 = 2;
 /// [`ExecRecord::kind`].
 pub const KIND_EXEC: u32 = 3;
+/// [`TalkRecord::kind`].
+pub const KIND_TALK: u32 = 4;
 
 /// [`PacketRecord::hook`]: into a socket or namespace.
 pub const HOOK_INGRESS: u32 = 1;
@@ -91,6 +103,8 @@ pub const USED_SENT: u32 = 1;
 /// [`OwnerRecord::used`]: it received bytes.
 pub const USED_RECEIVED: u32 = 2;
 
+/// Address family of [`TalkRecord`]: Unix.
+pub const AF_UNIX: u32 = 1;
 /// Address family of [`OwnerRecord`]: IPv4.
 pub const AF_INET: u32 = 2;
 /// Address family of [`OwnerRecord`]: IPv6.
@@ -98,6 +112,11 @@ pub const AF_INET6: u32 = 10;
 
 /// Longest file name of [`ExecRecord`], in bytes with its NUL; a longer one is cut.
 pub const FILENAME_LEN: usize = 256;
+/// Room for the name of a Unix socket, in bytes; the kernel's have 108 at most.
+pub const UNIX_PATH_LEN: usize = 128;
+/// For this long after a [`TalkRecord`], in nanoseconds, the same thread gets no other for the same
+/// socket: a record speaks for what follows it within this time.
+pub const TALK_INTERVAL_NS: u64 = 1_000_000;
 /// Length of a command name, in bytes with its NUL.
 pub const COMM_LEN: usize = 16;
 
@@ -187,7 +206,40 @@ pub struct ExecRecord {
     pub filename: [u8; FILENAME_LEN],
 }
 
+/// A process that serves a traced port sent on a socket that has none: TCP, or a Unix socket.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "std", derive(Debug))]
+pub struct TalkRecord {
+    /// [`KIND_TALK`].
+    pub kind: u32,
+    /// [`AF_UNIX`], [`AF_INET`] or [`AF_INET6`].
+    pub family: u32,
+    /// When, on `CLOCK_MONOTONIC`, in nanoseconds.
+    pub at_ns: u64,
+    /// The socket's cookie.
+    pub cookie: u64,
+    /// Process id (thread group), in the initial PID namespace.
+    pub pid: u32,
+    /// Thread id, in the initial PID namespace.
+    pub tid: u32,
+    /// The socket's own port; 0 for a Unix socket.
+    pub local_port: u16,
+    /// Its peer's port; 0 for a Unix socket.
+    pub remote_port: u16,
+    /// How many bytes of `path` there are; what is behind them means nothing.
+    pub path_len: u32,
+    /// The socket's own address; IPv4 in the first four bytes. Zeros for a Unix socket.
+    pub local_addr: [u8; 16],
+    /// Its peer's address.
+    pub remote_addr: [u8; 16],
+    /// What the peer of a Unix socket is bound to, as in `sockaddr_un::sun_path`: a path with its
+    /// NUL, or a NUL and an abstract name.
+    pub path: [u8; UNIX_PATH_LEN],
+}
+
 // A change of layout is a change of both sides: these make it a decision.
 const _: () = assert!(size_of::<PacketRecord>() == 48 && align_of::<PacketRecord>() == 8);
 const _: () = assert!(size_of::<OwnerRecord>() == 128 && align_of::<OwnerRecord>() == 8);
 const _: () = assert!(size_of::<ExecRecord>() == 288 && align_of::<ExecRecord>() == 8);
+const _: () = assert!(size_of::<TalkRecord>() == 200 && align_of::<TalkRecord>() == 8);

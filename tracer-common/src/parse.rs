@@ -1,7 +1,8 @@
 //! Records from the bytes of a ring buffer entry, without `unsafe` and without trust in them.
 
 use crate::{
-    ExecRecord, FILENAME_LEN, KIND_EXEC, KIND_OWNER, KIND_PACKET, OwnerRecord, PacketRecord,
+    ExecRecord, FILENAME_LEN, KIND_EXEC, KIND_OWNER, KIND_PACKET, KIND_TALK, OwnerRecord,
+    PacketRecord, TalkRecord, UNIX_PATH_LEN,
 };
 
 /// One entry of the ring buffer.
@@ -13,6 +14,8 @@ pub enum Record<'a> {
     Owner(OwnerRecord),
     /// A process started a program.
     Exec(ExecRecord),
+    /// A process that serves a traced port sent to a peer that is not traced.
+    Talk(TalkRecord),
 }
 
 impl<'a> Record<'a> {
@@ -26,6 +29,7 @@ impl<'a> Record<'a> {
             }
             KIND_OWNER => owner(fields).map(Self::Owner),
             KIND_EXEC => exec(fields).map(Self::Exec),
+            KIND_TALK => talk(fields).map(Self::Talk),
             _ => None,
         }
     }
@@ -76,6 +80,23 @@ fn exec(mut fields: Fields<'_>) -> Option<ExecRecord> {
         at_ns: fields.u64()?,
         comm: fields.array()?,
         filename: fields.array::<FILENAME_LEN>()?,
+    })
+}
+
+fn talk(mut fields: Fields<'_>) -> Option<TalkRecord> {
+    Some(TalkRecord {
+        kind: KIND_TALK,
+        family: fields.u32()?,
+        at_ns: fields.u64()?,
+        cookie: fields.u64()?,
+        pid: fields.u32()?,
+        tid: fields.u32()?,
+        local_port: fields.u16()?,
+        remote_port: fields.u16()?,
+        path_len: fields.u32()?,
+        local_addr: fields.array()?,
+        remote_addr: fields.array()?,
+        path: fields.array::<UNIX_PATH_LEN>()?,
     })
 }
 
@@ -252,11 +273,49 @@ mod tests {
     }
 
     #[test]
+    fn reads_each_field_of_a_talk_where_the_struct_has_it() {
+        let mut bytes = KIND_TALK.to_ne_bytes().to_vec();
+        let mut path = [0; UNIX_PATH_LEN];
+        path[..2].copy_from_slice(b"/s");
+        for (offset, field) in [
+            (offset_of!(TalkRecord, family), &1u32.to_ne_bytes()[..]),
+            (offset_of!(TalkRecord, at_ns), &2u64.to_ne_bytes()),
+            (offset_of!(TalkRecord, cookie), &3u64.to_ne_bytes()),
+            (offset_of!(TalkRecord, pid), &4u32.to_ne_bytes()),
+            (offset_of!(TalkRecord, tid), &5u32.to_ne_bytes()),
+            (offset_of!(TalkRecord, local_port), &6u16.to_ne_bytes()),
+            (offset_of!(TalkRecord, remote_port), &7u16.to_ne_bytes()),
+            (offset_of!(TalkRecord, path_len), &2u32.to_ne_bytes()),
+            (offset_of!(TalkRecord, local_addr), &[8; 16]),
+            (offset_of!(TalkRecord, remote_addr), &[9; 16]),
+            (offset_of!(TalkRecord, path), &path),
+        ] {
+            put(&mut bytes, offset, field);
+        }
+        let expected = TalkRecord {
+            kind: KIND_TALK,
+            family: 1,
+            at_ns: 2,
+            cookie: 3,
+            pid: 4,
+            tid: 5,
+            local_port: 6,
+            remote_port: 7,
+            path_len: 2,
+            local_addr: [8; 16],
+            remote_addr: [9; 16],
+            path,
+        };
+        assert_eq!(Record::from_bytes(&bytes), Some(Record::Talk(expected)));
+    }
+
+    #[test]
     fn refuses_what_is_cut_anywhere() {
         for (kind, len) in [
             (KIND_PACKET, size_of::<PacketRecord>()),
             (KIND_OWNER, size_of::<OwnerRecord>()),
             (KIND_EXEC, size_of::<ExecRecord>()),
+            (KIND_TALK, size_of::<TalkRecord>()),
         ] {
             let mut bytes = vec![0; len];
             put(&mut bytes, 0, &kind.to_ne_bytes());
@@ -287,7 +346,7 @@ mod tests {
 
     #[test]
     fn refuses_other_kinds() {
-        for kind in [0, 4, u32::MAX] {
+        for kind in [0, 5, u32::MAX] {
             let mut bytes = vec![0; 512];
             put(&mut bytes, 0, &kind.to_ne_bytes());
             assert_eq!(Record::from_bytes(&bytes), None);

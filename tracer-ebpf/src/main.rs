@@ -12,6 +12,8 @@ mod exec;
 mod owner;
 mod packet;
 mod settings;
+mod sock;
+mod talk;
 
 use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use aya_ebpf::macros::{btf_tracepoint, cgroup_skb, classifier};

@@ -8,17 +8,20 @@ use core::ptr;
 
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_task, bpf_get_socket_cookie,
-    bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skc_to_tcp_sock,
+    bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 use aya_log_ebpf::warn;
-use tracer_common::{AF_INET, AF_INET6, COMM_LEN, KIND_OWNER, OwnerRecord, USED_SENT, counter};
+use tracer_common::{
+    AF_INET, AF_INET6, COMM_LEN, KIND_OWNER, OwnerRecord, USED_RECEIVED, USED_SENT, counter,
+};
 
-use crate::emit;
-use crate::settings::{TASK_COMM, TASK_GROUP_LEADER, TASK_START_BOOTTIME, traced};
+use crate::settings::{TASK_COMM, TASK_GROUP_LEADER, TASK_START_BOOTTIME, is_traced, traced};
+use crate::sock::{SockCommon, read_into};
+use crate::{emit, talk};
 
 /// The last thread that was reported for each use of a socket, by the socket's cookie.
 #[map]
@@ -31,23 +34,6 @@ struct Reported {
     receiver: u64,
 }
 
-/// The beginning of the kernel's `struct sock_common`, unchanged since Linux 3.13. The fields are
-/// in network order but for `num`.
-#[repr(C)]
-#[derive(Default)]
-struct SockCommon {
-    daddr: [u8; 4],
-    rcv_saddr: [u8; 4],
-    hash: u32,
-    dport: [u8; 2],
-    num: u16,
-    family: u16,
-}
-
-/// Where IPv6 addresses lie in `struct sock_common`, in bytes: peer's and own.
-const V6_DADDR: usize = 56;
-const V6_RCV_SADDR: usize = 72;
-
 /// Reports the current thread as the one that sends on a socket, or receives from it, unless it
 /// was the last that was reported. `ctx` is that of `sock_send_length` or `sock_recv_length`.
 #[inline(always)]
@@ -57,13 +43,17 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
     if moved <= 0 {
         return;
     }
-    let mut common = SockCommon::default();
-    // SAFETY: the fields are integers and arrays of bytes.
-    unsafe { read_into(&raw mut common, sock.cast()) };
+    let common = SockCommon::read(sock);
     if !matches!(u32::from(common.family), AF_INET | AF_INET6)
-        || !traced(common.num, u16::from_be_bytes(common.dport))
+        || !traced(common.num, common.remote_port())
     {
+        if used == USED_SENT {
+            talk::sent(sock, &common);
+        }
         return;
+    }
+    if used == USED_RECEIVED && is_traced(common.num) {
+        talk::serves();
     }
     // SAFETY: `sock` comes from the context of a BTF tracepoint, so the kernel vouches for it.
     let cookie = unsafe { bpf_get_socket_cookie(sock) };
@@ -140,29 +130,18 @@ fn report(sock: *const c_void, common: &SockCommon, cookie: u64, used: u32) -> b
         (&raw mut (*record).uid).write(bpf_get_current_uid_gid() as u32);
         (&raw mut (*record).family).write(common.family.into());
         (&raw mut (*record).local_port).write(common.num);
-        (&raw mut (*record).remote_port).write(u16::from_be_bytes(common.dport));
+        (&raw mut (*record).remote_port).write(common.remote_port());
         (&raw mut (*record).padding).write(0);
-        let (local, remote) = (
+        common.write_addresses(
+            sock,
             &raw mut (*record).local_addr,
             &raw mut (*record).remote_addr,
         );
-        if u32::from(common.family) == AF_INET {
-            local.write(widen(common.rcv_saddr));
-            remote.write(widen(common.daddr));
-        } else {
-            read_into(local, sock.cast::<u8>().wrapping_add(V6_RCV_SADDR));
-            read_into(remote, sock.cast::<u8>().wrapping_add(V6_DADDR));
-        }
         bpf_get_current_comm((&raw mut (*record).thread_comm).cast(), COMM_LEN as u32);
         write_process(record);
     }
     emit::submit(entry);
     true
-}
-
-#[inline(always)]
-fn widen([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
 /// Writes when the current process started and what it is called, where the loader knows how to
@@ -196,14 +175,4 @@ unsafe fn write_process(record: *mut OwnerRecord) {
             read_into(comm, leader.wrapping_add(offset));
         }
     }
-}
-
-/// Reads kernel memory; zeros where there is none at that address.
-///
-/// # Safety
-/// `to` must be valid for writes, and any bits must make a `T`.
-#[inline(always)]
-unsafe fn read_into<T>(to: *mut T, from: *const u8) {
-    // SAFETY: the helper writes `size_of::<T>()` bytes, and faults on no source address.
-    unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from.cast()) };
 }

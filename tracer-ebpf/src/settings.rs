@@ -21,6 +21,14 @@ pub static TASK_START_BOOTTIME: Global<u32> = Global::new(0);
 pub static TASK_COMM: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static BINPRM_FILENAME: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static UNIX_PEER: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static UNIX_ADDR: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static UNIX_ADDRESS_LEN: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static UNIX_ADDRESS_NAME: Global<u32> = Global::new(0);
 
 /// Whether either port of a connection is traced.
 #[inline(always)]
@@ -28,8 +36,9 @@ pub fn traced(port: u16, other: u16) -> bool {
     is_traced(port) || is_traced(other)
 }
 
+/// Whether this port is traced.
 #[inline(always)]
-fn is_traced(port: u16) -> bool {
+pub fn is_traced(port: u16) -> bool {
     // SAFETY: a port shifted right by 6 is below 1024, the length of the array. The read is
     // volatile because the loader changes the value behind the compiler's back.
     let word = unsafe {

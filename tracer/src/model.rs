@@ -7,6 +7,7 @@ mod chain;
 mod endpoint;
 mod health;
 mod message;
+mod told;
 mod verdict;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub use health::{Health, LossPlace, MissingProbe};
 pub use message::{
     Body, Decoded, Field, FieldSpan, Framing, Head, Message, MessageEnd, Request, Response,
 };
+pub use told::Told;
 pub use verdict::{
     CauseId, Confidence, Evidence, Finding, Handling, Issuer, Kind, Part, Product, Proves, Side,
     Span, Strength, Verdict,
@@ -254,6 +256,10 @@ pub struct Case {
     pub group: Group,
     /// The packets that carried it, where an output asked for them.
     pub packets: Vec<Packet>,
+    /// What the host told meanwhile: since when it watches, every word of a process that serves one
+    /// of its hops to a peer that is not traced, and every loss, from the first of `packets` to the
+    /// last. In order of time.
+    pub told: Vec<Told>,
     /// Records that were lost anywhere while the exchange was under way: where this is not 0,
     /// "was not seen" does not mean "was not there".
     pub lost_meanwhile: u64,
@@ -271,6 +277,7 @@ impl Case {
             verdict: Verdict::default(),
             group: Group::default(),
             packets: Vec::new(),
+            told: Vec::new(),
             lost_meanwhile: 0,
         }
     }
@@ -318,6 +325,8 @@ pub struct Packet {
     pub data: Vec<u8>,
     /// Which way it went.
     pub direction: Direction,
+    /// The connection it is of.
+    pub conn: ConnId,
 }
 
 impl fmt::Display for Timestamp {

@@ -73,6 +73,7 @@ impl Trails {
             wire_len: frame.wire_len,
             data: frame.data.to_vec(),
             direction,
+            conn,
         };
         trail.bytes += cost(&packet);
         self.bytes += cost(&packet);

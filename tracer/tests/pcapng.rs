@@ -10,13 +10,14 @@ use std::sync::Arc;
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, PcapNGReader};
 use tracer403::model::{
-    Case, ConnId, Container, Direction, Endpoint, Exchange, Health, LossPlace, Owner, OwnerQuality,
-    Packet, Timestamp,
+    Case, ConnId, Container, Direction, Endpoint, Exchange, Health, Hop, LossPlace, MissingProbe,
+    Owner, OwnerQuality, Packet, Response, Talk, Timestamp, Told, Unread, UnreadPeer,
 };
 use tracer403::output::pcapng::PcapngSink;
 use tracer403::output::{Mode, Session, Sink, WholeFile};
+use tracer403::ports::Ports;
 use tracer403::source::pcap::CaptureFile;
-use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source};
+use tracer403::source::{Hook, Record, SocketOwner, SocketUse, Source, probes};
 
 #[test]
 fn packets_owners_and_losses_come_back() {
@@ -164,17 +165,215 @@ fn endless_values_are_cut() {
     assert!(exe.len() > 2_000 && long.starts_with(exe.trim_end_matches('\u{fffd}')));
 }
 
+#[test]
+fn what_the_host_told_comes_back_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut case = case(1, None, None);
+    let at = |i: u64| Timestamp::from_nanos(1_100_000_000 + i);
+    let peers = [
+        (Some("10.0.0.1:3306"), None, Unread::NotHttp),
+        (Some("[::1]:8181"), None, Unread::PortNotTraced),
+        (None, Some("/run/my app/100%.sock"), Unread::UnixSocket),
+        (None, None, Unread::UnixSocket),
+        (Some("10.0.0.1:443"), None, Unread::Tls),
+        (Some("10.0.0.1:50051"), None, Unread::Http2),
+    ];
+    let talks = peers.map(|(addr, path, why)| {
+        let peer = UnreadPeer {
+            addr: addr.map(|addr| addr.parse().unwrap()),
+            path: path.map(Arc::from),
+            why,
+        };
+        let (pid, tid) = (7, 8);
+        let at = at(2);
+        Told::Talk(Talk { at, pid, tid, peer })
+    });
+    let lost = Told::Lost {
+        at: at(1),
+        count: 2,
+        place: LossPlace::RingTalk,
+    };
+    let late = Told::Lost {
+        at: at(9),
+        count: 1,
+        place: LossPlace::RingOwner,
+    };
+    let watching = Told::Watching { at: at(0) };
+    case.told = [
+        &[watching.clone(), lost.clone()],
+        &talks[..],
+        &[late.clone()],
+    ]
+    .concat();
+    let mut file = create(&path);
+    file.case(&case).unwrap();
+    file.finish(&Health::default()).unwrap();
+
+    let back = read(&path);
+    assert_eq!(back.packets.len(), 3);
+    let mut expected = vec![(0, watching), (1, lost)];
+    expected.extend(talks.map(|talk| (2, talk)));
+    expected.push((3, late));
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(place, told)| (place, record(told)))
+        .collect();
+    assert_eq!(back.told, expected, "each behind this many packets");
+}
+
+#[test]
+fn cases_that_share_a_fact_write_it_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut file = create(&path);
+    let lost = |at| Told::Lost {
+        at: Timestamp::from_nanos(at),
+        count: 2,
+        place: LossPlace::RingPacket,
+    };
+    for number in 1..4 {
+        let mut case = case(number, None, None);
+        case.told = vec![lost(5), lost(number)];
+        file.case(&case).unwrap();
+    }
+    file.finish(&Health::default()).unwrap();
+    assert_eq!(read(&path).told.len(), 4);
+}
+
+#[test]
+fn a_loss_that_is_told_twice_counts_once() {
+    for (by_places, all) in [
+        (&[][..], 10),
+        (&[(LossPlace::RingPacket, 3)], 10),
+        (
+            &[
+                (LossPlace::PacketUnreadable, 3),
+                (LossPlace::CaptureFile, 7),
+            ],
+            10,
+        ),
+        // These are not in the statistics.
+        (&[(LossPlace::RingOwner, 3), (LossPlace::RingTalk, 50)], 63),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.pcapng");
+        let mut case = case(1, None, None);
+        case.told = by_places
+            .iter()
+            .map(|&(place, count)| Told::Lost {
+                at: Timestamp::from_nanos(1),
+                count,
+                place,
+            })
+            .collect();
+        let mut health = Health::default();
+        health.add_lost(LossPlace::RingPacket, 6);
+        health.add_lost(LossPlace::CaptureFile, 4);
+        let mut file = create(&path);
+        file.case(&case).unwrap();
+        file.finish(&health).unwrap();
+
+        assert_eq!(read(&path).lost, all, "{by_places:?}");
+    }
+}
+
+#[test]
+fn what_was_missing_and_traced_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let missing = MissingProbe {
+        probe: "/proc",
+        why: "no permission".to_owned(),
+        costs: probes::PROC.1,
+    };
+    let unknown = MissingProbe {
+        probe: "of a later version",
+        ..missing.clone()
+    };
+    let mut sink = PcapngSink::new(WholeFile::create(&path).unwrap());
+    let ports = Some("80-81,9000".to_owned());
+    sink.start(&Session { ports, ..session() }).unwrap();
+    sink.finish(&Health {
+        missing: vec![missing.clone(), unknown],
+        ..Health::default()
+    })
+    .unwrap();
+    let back = read(&path);
+    assert_eq!(back.told, [(0, Record::Missing(missing))]);
+    assert_eq!(back.ports.unwrap().to_string(), "80-81,9000");
+}
+
+#[test]
+fn every_hop_has_its_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.pcapng");
+    let mut outer = case(1, Some(owner("proxy", 7)), None);
+    let inner = case(2, Some(owner("app", 20)), Some(owner("proxy", 7)));
+    // The next request of the outer connection came to another worker.
+    let mut sibling = outer.exchange().clone();
+    sibling.index = 1;
+    sibling.server.owner = Some(owner("proxy", 9));
+    let mut response = Response::default();
+    response.message.started_at = Timestamp::from_nanos(1_100_000_003);
+    sibling.response = Some(Box::new(response));
+    // One whose packets are not there.
+    let stranger = case(3, Some(owner("stranger", 30)), None);
+    outer.siblings = vec![sibling, stranger.exchange().clone()];
+    outer.chain.after = vec![Hop::new(inner.exchange().clone())];
+    let answer = Packet {
+        at: Timestamp::from_nanos(1_100_000_004),
+        ..outer.packets[1].clone()
+    };
+    outer.packets.push(answer);
+    outer.packets.extend(inner.packets);
+    let mut file = create(&path);
+    file.case(&outer).unwrap();
+    file.finish(&Health::default()).unwrap();
+
+    let back = read(&path);
+    let owners: Vec<_> = back
+        .owners
+        .iter()
+        .map(|o| (o.owner.pid, o.at.as_nanos()))
+        .collect();
+    assert_eq!(
+        owners,
+        [
+            (7, 1_100_000_002),
+            (9, 1_100_000_004),
+            (7, 2_100_000_001),
+            (20, 2_100_000_002)
+        ]
+    );
+    let hooks: Vec<_> = back.packets.iter().map(|(_, hook)| *hook).collect();
+    let (into, out, both) = (Hook::Ingress, Hook::Egress, Hook::Unknown);
+    assert_eq!(hooks, [into, out, into, out, both, both, both]);
+}
+
+/// The record that a fact is read back as.
+fn record(told: Told) -> Record<'static> {
+    match told {
+        Told::Watching { at } => Record::Watching { at },
+        Told::Talk(talk) => Record::Talk(talk),
+        Told::Lost { count, place, .. } => Record::Lost { count, place },
+    }
+}
+
 fn create(path: &Path) -> PcapngSink<WholeFile> {
     let mut sink = PcapngSink::new(WholeFile::create(path).unwrap());
-    let session = Session {
+    sink.start(&session()).unwrap();
+    sink
+}
+
+fn session() -> Session {
+    Session {
         version: "0",
         mode: Mode::Live,
         inputs: Vec::new(),
         ports: None,
         filter: String::new(),
-    };
-    sink.start(&session).unwrap();
-    sink
+    }
 }
 
 #[derive(Default)]
@@ -182,6 +381,9 @@ struct Back {
     packets: Vec<(Packet, Hook)>,
     owners: Vec<SocketOwner>,
     lost: u64,
+    /// What custom blocks say, and how many packets came before each.
+    told: Vec<(usize, Record<'static>)>,
+    ports: Option<Ports>,
 }
 
 fn read(path: &Path) -> Back {
@@ -195,14 +397,27 @@ fn read(path: &Path) -> Back {
                 wire_len: frame.wire_len,
                 data: frame.data.to_vec(),
                 direction: Direction::ClientToServer,
+                conn: ConnId::default(),
             },
             frame.vantage.hook,
         )),
         Record::Owner(owner) => back.owners.push(owner),
-        Record::Lost { count, .. } => back.lost += count,
-        other => panic!("{other:?}"),
+        Record::Lost { count, place } => {
+            back.lost += count;
+            if place != LossPlace::CaptureFile {
+                back.told
+                    .push((back.packets.len(), Record::Lost { count, place }));
+            }
+        }
+        Record::Watching { at } => back
+            .told
+            .push((back.packets.len(), Record::Watching { at })),
+        Record::Talk(talk) => back.told.push((back.packets.len(), Record::Talk(talk))),
+        Record::Missing(probe) => back.told.push((back.packets.len(), Record::Missing(probe))),
+        Record::Tick { .. } => panic!("{record:?}"),
     };
     while file.next(&mut sink).unwrap() {}
+    back.ports = file.ports().cloned();
     back
 }
 
@@ -218,6 +433,7 @@ fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
         wire_len: 90,
         data: vec![number as u8; 80 + i as usize],
         direction,
+        conn: ConnId(number),
     };
     let exchange = Exchange {
         conn: ConnId(number),

@@ -14,6 +14,22 @@ pub struct KernelOffsets {
     pub comm: u32,
     /// `filename` in `struct linux_binprm`: the path that a started program was found under.
     pub binprm_filename: u32,
+    /// How to find what the peer of a Unix socket is called.
+    pub unix: UnixOffsets,
+}
+
+/// Offsets of fields of the kernel's Unix sockets, in bytes; all 0 where the kernel does not know
+/// them (they are built as a module).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnixOffsets {
+    /// `peer` in `struct unix_sock`: the other end.
+    pub peer: u32,
+    /// `addr` in `struct unix_sock`: what it is bound to.
+    pub addr: u32,
+    /// `len` in `struct unix_address`: length of `name`.
+    pub address_len: u32,
+    /// `name` in `struct unix_address`: a `struct sockaddr_un`.
+    pub address_name: u32,
 }
 
 /// The offsets in the running kernel; `None` where it carries no type information
@@ -32,6 +48,18 @@ fn offsets(blob: &[u8]) -> Option<KernelOffsets> {
         start_boottime: member("start_boottime").or_else(|| member("real_start_time"))?,
         comm: member("comm")?,
         binprm_filename: types.member_offset(types.find_struct("linux_binprm")?, "filename", 0)?,
+        unix: unix(&types).unwrap_or_default(),
+    })
+}
+
+fn unix(types: &Types<'_>) -> Option<UnixOffsets> {
+    let sock = types.find_struct("unix_sock")?;
+    let address = types.find_struct("unix_address")?;
+    Some(UnixOffsets {
+        peer: types.member_offset(sock, "peer", 0)?,
+        addr: types.member_offset(sock, "addr", 0)?,
+        address_len: types.member_offset(address, "len", 0)?,
+        address_name: types.member_offset(address, "name", 0)?,
     })
 }
 
@@ -207,6 +235,7 @@ mod tests {
             );
             assert_eq!(found.start_boottime % 8, 0);
             assert_eq!(found.group_leader % 8, 0);
+            assert!(found.unix.peer > found.unix.addr && found.unix.addr > 0);
         } else {
             assert_eq!(kernel_offsets(), None);
         }
@@ -217,6 +246,12 @@ mod tests {
         start_boottime: 16,
         comm: 48,
         binprm_filename: 8,
+        unix: UnixOffsets {
+            peer: 24,
+            addr: 8,
+            address_len: 4,
+            address_name: 8,
+        },
     };
 
     fn blob() -> Vec<u8> {
@@ -232,7 +267,8 @@ mod tests {
     impl Builder {
         /// `struct task_struct { long state; struct { u64 pad; u64 start_boottime; u64 bits: 3; }`
         /// `@8; task_struct *group_leader @40; char comm[16] @48 }` after types of other kinds, and
-        /// `struct linux_binprm { long state; char *filename @8 }`.
+        /// `struct linux_binprm { long state; char *filename @8 }`, `struct unix_sock { addr @8;
+        /// peer @24 }`, `struct unix_address { len @4; name @8 }`.
         fn kernel() -> Self {
             let mut b = Self::default();
             let [
@@ -284,6 +320,14 @@ mod tests {
                 KIND_STRUCT << 24 | 2,
                 &[state, 1, 0, filename, 1, 64],
             );
+            for (name, members) in [
+                ("unix_sock", [("addr", 64), ("peer", 192)]),
+                ("unix_address", [("len", 32), ("name", 64)]),
+            ] {
+                let name = b.string(name);
+                let members = members.map(|(member, bits)| [b.string(member), 1, bits]);
+                b.entry(name, KIND_STRUCT << 24 | 2, members.as_flattened());
+            }
             b
         }
 

@@ -1,6 +1,8 @@
 //! The way of one request through the proxies of this host.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Exchange, Owner, Strength, Timestamp};
 
@@ -94,6 +96,9 @@ pub enum Asked {
 pub struct UnreadPeer {
     /// Its address; `None` for a Unix socket.
     pub addr: Option<SocketAddr>,
+    /// What a Unix socket is bound to: a path, or `@` and an abstract name; `None` for TCP, and
+    /// where not known.
+    pub path: Option<Arc<str>>,
     /// Why it was not read.
     pub why: Unread,
 }
@@ -127,6 +132,12 @@ pub struct Talk {
     pub tid: u32,
     /// To whom.
     pub peer: UnreadPeer,
+}
+
+impl Talk {
+    /// One talk stands for all that the thread sent to this peer within this time: where one came
+    /// shortly before a request, the next may be missing.
+    pub const SPEAKS_FOR: Duration = Duration::from_millis(1);
 }
 
 impl Chain {

@@ -1,20 +1,33 @@
 //! The packets of the reported connections, as a pcapng file (draft-ietf-opsawg-pcapng).
 //!
 //! Wireshark opens it, and so does this tool: the owner of each end stands as a comment on the
-//! first packet that the end sent, and losses stand in the statistics, so a session that is read
-//! back tells the same.
+//! first packet that the end sent, what else the host told in custom blocks, and losses in the
+//! statistics too, so a session that is read back tells the same.
+//!
+//! A loss that concerns a case is there twice: as a custom block between the packets, for its time,
+//! and in the statistics at the end, for other programs. The block comes first, so a reader that
+//! knows both takes it off the count of the statistics.
 
 mod blocks;
 mod comment;
+mod line;
+mod owners;
+mod told;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::{Session, Sink};
-use crate::model::{Case, Direction, Endpoint, Health, LossPlace, Packet, Timestamp};
-use blocks::{block, option, padded};
+use crate::model::{Case, Health, LossPlace, Packet, Timestamp, Told};
+use blocks::{block, custom, option, padded};
+use owners::Owners;
 
 /// Raw IP, for a file that holds statistics and no packet.
 const LINKTYPE_RAW: u16 = 101;
+
+/// Facts that are remembered as written, so that none is there twice: cases that were under way at
+/// the same time share them. Past this the oldest is forgotten, and may be written again.
+const TOLD: usize = 4_096;
 
 /// Writes pcapng to `W`, one write a case, so that a `W` which keeps writes whole
 /// ([`WholeFile`](super::WholeFile)) holds a valid file at any time.
@@ -25,6 +38,8 @@ pub struct PcapngSink<W> {
     pending: Vec<u8>,
     /// Link types of the interfaces that are described, in order.
     interfaces: Vec<u16>,
+    /// Lines of custom blocks that are written, with their time.
+    told: BTreeSet<(Timestamp, String)>,
     packets: u64,
     first_at: Option<Timestamp>,
     last_at: Timestamp,
@@ -37,6 +52,7 @@ impl<W: Write> PcapngSink<W> {
             out,
             pending: Vec::new(),
             interfaces: Vec::new(),
+            told: BTreeSet::new(),
             packets: 0,
             first_at: None,
             last_at: Timestamp::default(),
@@ -52,7 +68,21 @@ impl<W: Write> PcapngSink<W> {
         written
     }
 
-    fn packet(&mut self, packet: &Packet, flags: u32, comments: &[&str]) {
+    /// Writes a fact, unless it is there.
+    fn tell(&mut self, told: &Told) {
+        let line = told::line(told);
+        let key = (told.at(), line);
+        if self.told.contains(&key) {
+            return;
+        }
+        custom(&mut self.pending, &key.1);
+        self.told.insert(key);
+        if self.told.len() > TOLD {
+            self.told.pop_first();
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet, flags: u32, comments: &[String]) {
         let interface = self.interface(packet.link_type);
         block(&mut self.pending, 6, |out| {
             out.extend_from_slice(&interface.to_le_bytes());
@@ -124,45 +154,44 @@ impl<W: Write> PcapngSink<W> {
 }
 
 impl<W: Write> Sink for PcapngSink<W> {
-    fn start(&mut self, _session: &Session) -> io::Result<()> {
+    fn start(&mut self, session: &Session) -> io::Result<()> {
         section_header(&mut self.pending);
+        if let Some(ports) = &session.ports {
+            custom(&mut self.pending, &told::ports(ports));
+        }
         self.write_pending()
     }
 
     fn case(&mut self, case: &Case) -> io::Result<()> {
-        let exchange = case.exchange();
-        let client = comment::end(case.number, "client", &exchange.client, &exchange.server);
-        let server = comment::end(case.number, "server", &exchange.server, &exchange.client);
-        let first = |direction| case.packets.iter().position(|p| p.direction == direction);
-        // An end that sent nothing is named on the first packet of the other.
-        let client_at = first(Direction::ClientToServer).unwrap_or(0);
-        let server_at = first(Direction::ServerToClient).unwrap_or(0);
+        let owners = Owners::of(case);
+        let (watching, mut facts): (Vec<_>, Vec<_>) = case
+            .told
+            .iter()
+            .partition(|told| matches!(told, Told::Watching { .. }));
+        facts.sort_by_key(|told| told.at());
+        let mut facts = facts.into_iter().peekable();
+        for told in watching {
+            self.tell(told);
+        }
         for (place, packet) in case.packets.iter().enumerate() {
-            let comments = [(client_at, &client), (server_at, &server)];
-            let comments: Vec<_> = comments
-                .into_iter()
-                .filter(|(at, _)| *at == place)
-                .map(|(_, text)| text.as_str())
-                .collect();
-            let flags = direction_flags(&exchange.client, &exchange.server, packet.direction);
-            self.packet(packet, flags, &comments);
+            // Behind the packets of its time: a loss counts for what had begun by then.
+            while let Some(told) = facts.next_if(|told| told.at() < packet.at) {
+                self.tell(told);
+            }
+            self.packet(packet, owners.flags(packet), owners.comments(place));
+        }
+        for told in facts {
+            self.tell(told);
         }
         self.write_pending()
     }
 
     fn finish(&mut self, health: &Health) -> io::Result<()> {
+        for missing in &health.missing {
+            custom(&mut self.pending, &told::missing(missing));
+        }
         self.statistics(health);
         self.write_pending()
-    }
-}
-
-/// 1 inbound, 2 outbound; 0 where both ends are here, or neither.
-fn direction_flags(client: &Endpoint, server: &Endpoint, direction: Direction) -> u32 {
-    let is_here = |end: &Endpoint| end.owner.is_some() || end.cookie != 0;
-    match (is_here(client), is_here(server), direction) {
-        (true, false, Direction::ClientToServer) | (false, true, Direction::ServerToClient) => 2,
-        (true, false, Direction::ServerToClient) | (false, true, Direction::ClientToServer) => 1,
-        _ => 0,
     }
 }
 

@@ -112,7 +112,7 @@ pub struct LiveSource {
     translator: Translator,
     clock: KernelClock,
     started: Started,
-    /// Handed out before anything else: what is missing, and who holds the sockets that were open.
+    /// Handed out before anything else: whether peers are watched, what is missing, and who holds the sockets that were open.
     first: Vec<Record<'static>>,
     stop: Arc<AtomicBool>,
     ring_is_empty: bool,
@@ -161,7 +161,12 @@ impl LiveSource {
         let mut translator = Translator::new(clock);
         let existing = host::existing_sockets(&options.ports, translator.processes(), clock.now());
         let missing = started.missing.iter().cloned().map(Record::Missing);
-        let first = missing
+        let watching = started
+            .is_watching()
+            .then(|| Record::Watching { at: clock.now() });
+        let first = watching
+            .into_iter()
+            .chain(missing)
             .chain(existing.into_iter().map(Record::Owner))
             .collect();
         Ok(Self {

@@ -7,8 +7,8 @@
 #[cfg(feature = "live")]
 pub mod live;
 pub mod pcap;
-#[cfg(feature = "live")]
 pub mod probes;
+pub mod unread;
 
 use std::net::SocketAddr;
 

@@ -7,14 +7,17 @@
 mod classic;
 mod comment;
 mod input;
+mod line;
 mod ng;
 mod order;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::io::{self, Read};
 
 use super::{Record, Source, SourceError};
+use crate::ports::Ports;
 use input::{Input, Window};
 
 /// A capture file that is being read.
@@ -23,6 +26,8 @@ pub struct CaptureFile {
     len: Option<u64>,
     window: Window,
     state: State,
+    /// What the file said of the ports, once it is read to its end.
+    ports: Option<Ports>,
 }
 
 enum State {
@@ -76,12 +81,23 @@ impl CaptureFile {
         self.len
     }
 
+    /// The ports that this tool traced as it wrote the file, as far as it is read by now; `None`
+    /// where it does not say so.
+    pub fn ports(&self) -> Option<&Ports> {
+        match &self.state {
+            State::Pcapng(format) => format.ports(),
+            State::Pcap(_) => None,
+            State::Over => self.ports.as_ref(),
+        }
+    }
+
     fn start(path: &str, input: Input, len: Option<u64>) -> Result<Self, SourceError> {
         let mut file = Self {
             path: path.to_owned(),
             len,
             window: Window::new(input),
             state: State::Over,
+            ports: None,
         };
         let whole = match file.window.fill(classic::HEADER) {
             Ok(whole) => whole,
@@ -105,8 +121,14 @@ impl CaptureFile {
     }
 
     /// Nothing more will be read after this.
-    fn damaged(&mut self, offset: u64, what: String) -> SourceError {
+    fn end(&mut self) {
+        self.ports = self.ports().cloned();
         self.state = State::Over;
+    }
+
+    /// The file makes no sense from here on.
+    fn damaged(&mut self, offset: u64, what: String) -> SourceError {
+        self.end();
         SourceError::Damaged {
             path: self.path.clone(),
             offset,
@@ -117,7 +139,7 @@ impl CaptureFile {
     /// The file could not be read, or its compression is damaged.
     fn failed(&mut self, error: io::Error) -> SourceError {
         if self.window.progress().failed() {
-            self.state = State::Over;
+            self.end();
             return read_error(&self.path, error);
         }
         let layers = self.window.layers().join(" in ");
@@ -155,7 +177,7 @@ impl Source for CaptureFile {
             match filled {
                 Ok(true) => {}
                 Ok(false) if self.window.ended_at(at) => {
-                    self.state = State::Over;
+                    self.end();
                     return Ok(false);
                 }
                 Ok(false) => return Err(self.damaged(at, "it ends within a record".into())),

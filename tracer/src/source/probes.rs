@@ -46,7 +46,9 @@ pub enum Need {
 
 const NO_PACKETS: &str = "packets in this direction are not seen, so nothing can be reported";
 const NO_OWNER: &str = "the process on an end is looked up in /proc and may be missing, or be the \
-                        listening process instead of the worker that answered";
+                        listening process instead of the worker that answered; and whether a \
+                        server asked somebody on a port that is not traced, or on a Unix socket, \
+                        is not seen, so `it asked nobody` is never said";
 
 /// Every probe, in the order of the object file's list.
 pub const PROBES: [Probe; 9] = [
@@ -83,12 +85,43 @@ const fn tracepoint(name: &'static str, tracepoint: &'static str, costs: &'stati
     }
 }
 
+/// A help of the kernel that newer ones give to packet probes; not a probe of its own.
+pub const NETNS_COOKIE: (&str, &str) = (
+    "netns_cookie",
+    "two connections with the same addresses in different network namespaces are told apart by \
+     their sockets alone",
+);
+
+/// The process table; not a probe of its own.
+pub const PROC: (&str, &str) = (
+    "/proc",
+    "processes of other users are shown without their executable, and connections that were open \
+     before without their process",
+);
+
+/// What the user loses where an interface has no probes in a session that others have.
+pub const NO_INTERFACE: &str = "what passes through this interface alone is not seen";
+
+/// What can be missing in a session, by its name, and what that costs: for sessions that are read
+/// from a file.
+pub fn costs_of(name: &str) -> Option<(&'static str, &'static str)> {
+    let probes = PROBES.iter().map(|probe| match probe.kind {
+        Kind::TcIngress | Kind::TcEgress | Kind::TcIngressIp | Kind::TcEgressIp => {
+            (probe.name, NO_INTERFACE)
+        }
+        _ => (probe.name, probe.costs),
+    });
+    probes
+        .chain([NETNS_COOKIE, PROC])
+        .find(|(known, _)| *known == name)
+}
+
 /// The probe of this kind.
 pub fn of_kind(kind: Kind) -> Option<&'static Probe> {
     PROBES.iter().find(|probe| probe.kind == kind)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "live"))]
 mod tests {
     use std::collections::BTreeSet;
 

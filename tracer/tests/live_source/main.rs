@@ -11,6 +11,7 @@
 
 mod scene;
 mod seen;
+mod talk;
 mod traffic;
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! What a capture handed out.
 
-use tracer403::model::{LossPlace, OwnerQuality};
+use tracer403::model::{LossPlace, OwnerQuality, Talk, Timestamp};
 use tracer403::source::live::LiveSource;
 use tracer403::source::{Frame, Hook, Record, SocketOwner, SocketUse, Source as _};
 
@@ -16,6 +16,9 @@ pub(crate) struct Seen {
     pub(crate) packets: Vec<Packet>,
     pub(crate) owners: Vec<SocketOwner>,
     pub(crate) lost: Vec<(LossPlace, u64)>,
+    /// Since when peers that are not traced are told.
+    pub(crate) watching: Vec<Timestamp>,
+    pub(crate) talks: Vec<Talk>,
 }
 
 pub(crate) struct Packet {
@@ -45,7 +48,11 @@ impl Seen {
                         seen.owners.push(owner);
                     }
                     Record::Lost { count, place } => seen.lost.push((place, count)),
-                    Record::Watching { .. } | Record::Talk(_) => {}
+                    Record::Watching { at } => seen.watching.push(at),
+                    Record::Talk(talk) => {
+                        assert!(Some(talk.at) >= ticked, "a talk from before a tick");
+                        seen.talks.push(talk);
+                    }
                     Record::Missing(missing) => panic!("{missing:?}"),
                     Record::Tick { at } => ticked = Some(at),
                 })

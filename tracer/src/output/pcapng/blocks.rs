@@ -16,6 +16,19 @@ pub(super) fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>
     out.extend_from_slice(&len);
 }
 
+/// Private enterprise number of the custom blocks: the one for documentation (RFC 5612), as this
+/// tool has none of its own. So the data begins with the tool's name.
+const ENTERPRISE: u32 = 32_473;
+
+/// Appends a custom block, of the kind that other programs may copy, with a line of text. What is
+/// behind the text up to the next multiple of four is zeros.
+pub(super) fn custom(out: &mut Vec<u8>, text: &str) {
+    block(out, 0x0000_0bad, |out| {
+        out.extend_from_slice(&ENTERPRISE.to_le_bytes());
+        padded(out, text.as_bytes());
+    });
+}
+
 /// Appends an option; nothing where the value is longer than an option can be.
 pub(super) fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let Ok(len) = u16::try_from(value.len()) else {

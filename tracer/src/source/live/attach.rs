@@ -316,7 +316,7 @@ fn missing(kind: Kind, interface: &Interface, why: &str) -> MissingProbe {
     MissingProbe {
         probe: name(kind),
         why: format!("cannot attach to the interface {}: {why}", interface.name),
-        costs: "what passes through this interface alone is not seen",
+        costs: probes::NO_INTERFACE,
     }
 }
 

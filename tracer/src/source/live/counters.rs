@@ -8,10 +8,11 @@ use crate::model::LossPlace;
 use crate::source::{Record, SourceError};
 
 /// Which counter counts losses where.
-const LOSSES: [(u32, LossPlace); 4] = [
+const LOSSES: [(u32, LossPlace); 5] = [
     (counter::LOST_PACKETS, LossPlace::RingPacket),
     (counter::LOST_OWNERS, LossPlace::RingOwner),
     (counter::LOST_EXECS, LossPlace::RingExec),
+    (counter::LOST_TALKS, LossPlace::RingTalk),
     (counter::UNREADABLE, LossPlace::PacketUnreadable),
 ];
 

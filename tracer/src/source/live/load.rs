@@ -13,7 +13,7 @@ use crate::host;
 use crate::model::MissingProbe;
 use crate::ports::Ports;
 use crate::source::SourceError;
-use crate::source::probes::{Kind, Need, PROBES, Probe};
+use crate::source::probes::{Kind, NETNS_COOKIE, Need, PROBES, Probe};
 
 /// The kernel side, as `build.rs` built it.
 pub(in crate::source) static OBJECT: &[u8] =
@@ -33,12 +33,8 @@ pub(super) fn load(options: &Options, target: &Target) -> Result<Loaded, SourceE
         let (second, packets) = load_with(options, target, NetnsCookie::Without)?;
         packets.map_err(|why| refused(&why))?;
         ebpf = second;
-        started.missing.push(MissingProbe {
-            probe: "netns_cookie",
-            why,
-            costs: "two connections with the same addresses in different network namespaces are \
-                    told apart by their sockets alone",
-        });
+        let (probe, costs) = NETNS_COOKIE;
+        started.missing.push(MissingProbe { probe, why, costs });
     }
     attach_tracepoints(&mut ebpf, &mut started);
     Ok(Loaded { ebpf, started })
@@ -72,6 +68,10 @@ fn load_with(
     let start_boottime = offset(|o| o.start_boottime);
     let comm = offset(|o| o.comm);
     let binprm_filename = offset(|o| o.binprm_filename);
+    let unix_peer = offset(|o| o.unix.peer);
+    let unix_addr = offset(|o| o.unix.addr);
+    let unix_address_len = offset(|o| o.unix.address_len);
+    let unix_address_name = offset(|o| o.unix.address_name);
 
     raise_memlock();
     let mut ebpf = EbpfLoader::new()
@@ -84,6 +84,10 @@ fn load_with(
         .override_global(global::TASK_START_BOOTTIME, &start_boottime, true)
         .override_global(global::TASK_COMM, &comm, true)
         .override_global(global::BINPRM_FILENAME, &binprm_filename, true)
+        .override_global(global::UNIX_PEER, &unix_peer, true)
+        .override_global(global::UNIX_ADDR, &unix_addr, true)
+        .override_global(global::UNIX_ADDRESS_LEN, &unix_address_len, true)
+        .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
         .load(OBJECT)
         .map_err(|error| refused(&error.to_string()))?;

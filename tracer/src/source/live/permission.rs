@@ -3,7 +3,7 @@
 use caps::{CapSet, Capability};
 
 use crate::model::MissingProbe;
-use crate::source::SourceError;
+use crate::source::{SourceError, probes};
 
 /// What is needed, and what for.
 const NEEDED: [(Capability, &str); 3] = [
@@ -41,11 +41,11 @@ pub(super) fn require() -> Result<(), SourceError> {
 /// What the host does not tell this process, and what that costs; `None` where it tells all.
 pub(super) fn missing_insight() -> Option<MissingProbe> {
     let held = caps::read(None, CapSet::Effective).ok()?;
+    let (probe, costs) = probes::PROC;
     (!held.contains(&Capability::CAP_SYS_PTRACE)).then(|| MissingProbe {
-        probe: "/proc",
+        probe,
         why: "this process lacks CAP_SYS_PTRACE".to_owned(),
-        costs: "processes of other users are shown without their executable, and connections that \
-                were open before without their process",
+        costs,
     })
 }
 

@@ -22,6 +22,17 @@ pub struct Attached {
     pub to: String,
 }
 
+impl Started {
+    /// Whether the host tells to whom the processes that serve traced ports send: that takes both
+    /// probes, the one to know the processes and the other to see them send. They see every process
+    /// of the host, wherever packets are looked at.
+    pub(super) fn is_watching(&self) -> bool {
+        ["owner_received", "owner_sent"]
+            .iter()
+            .all(|probe| self.attached.iter().any(|a| a.probe == *probe))
+    }
+}
+
 impl fmt::Display for Started {
     /// A line for each place with its probes, then one for each probe that is missing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tracer_common as kernel;
-use tracer_common::{ExecRecord, OwnerRecord, PacketRecord};
+use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 
 use super::clock::KernelClock;
 use crate::host::{OwnerEvent, ProcessTable};
-use crate::source::{Frame, Hook, Record, SocketUse, Vantage};
+use crate::model::{Talk, UnreadPeer};
+use crate::source::{Frame, Hook, Record, SocketUse, Vantage, unread};
+
+const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_nanos());
 
 /// Translates records, and keeps what is known of the processes in them.
 pub(super) struct Translator {
@@ -45,6 +48,15 @@ impl Translator {
             })) => {
                 self.processes
                     .exec(pid, until_nul(&filename), until_nul(&comm));
+            }
+            Some(kernel::Record::Talk(talk)) => {
+                let TalkRecord {
+                    at_ns, pid, tid, ..
+                } = talk;
+                if let Some(peer) = peer(&talk) {
+                    let at = self.clock.wall(at_ns);
+                    sink(Record::Talk(Talk { at, pid, tid, peer }));
+                }
             }
             None => tracing::warn!(
                 "kernel side: a record of {} bytes makes no sense",
@@ -99,6 +111,16 @@ fn owner_event(owner: &OwnerRecord, clock: KernelClock) -> OwnerEvent<'_> {
         comm: until_nul(&owner.comm),
         thread_comm: until_nul(&owner.thread_comm),
     }
+}
+
+/// To whom it was said; `None` where that is no matter.
+fn peer(talk: &TalkRecord) -> Option<UnreadPeer> {
+    if talk.family == kernel::AF_UNIX {
+        let len = usize::try_from(talk.path_len).ok()?;
+        return unread::unix_peer(talk.path.get(..len)?);
+    }
+    let addr = SocketAddr::new(ip(talk.family, talk.remote_addr), talk.remote_port);
+    Some(unread::tcp_peer(addr))
 }
 
 /// The address as its packets show it: an IPv6 socket that talks IPv4 has a mapped one.

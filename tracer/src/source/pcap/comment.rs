@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::line::{Line, decode};
 use crate::model::{Container, Owner, OwnerQuality, Timestamp};
 use crate::source::{SocketKey, SocketOwner, SocketUse};
 
@@ -15,20 +16,11 @@ use crate::source::{SocketKey, SocketOwner, SocketUse};
 /// The form: `tracer403 case=1 end=server addr=192.0.2.1:80 peer=192.0.2.9:4000 pid=12 …`, values
 /// percent-encoded, in any order.
 pub(super) fn owner(comment: &[u8], at: Timestamp) -> Option<SocketOwner> {
-    let fields = std::str::from_utf8(comment)
-        .ok()?
-        .strip_prefix("tracer403 ")?;
-    let value = |name: &str| {
-        fields
-            .split(' ')
-            .filter_map(|field| field.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    };
-    let text = |name: &str| value(name).map(|v| Arc::from(decode(v)));
-    let addr: SocketAddr = value("addr")?.parse().ok()?;
-    let peer: SocketAddr = value("peer")?.parse().ok()?;
-    let pid = value("pid")?.parse().ok()?;
+    let line = Line::parse(comment)?;
+    let text = |name: &str| line.text(name).map(Arc::from);
+    let addr: SocketAddr = line.parsed("addr")?;
+    let peer: SocketAddr = line.parsed("peer")?;
+    let pid = line.parsed("pid")?;
     Some(SocketOwner {
         at,
         socket: SocketKey {
@@ -39,14 +31,14 @@ pub(super) fn owner(comment: &[u8], at: Timestamp) -> Option<SocketOwner> {
         used: SocketUse::Sent,
         owner: Owner {
             pid,
-            tid: value("tid").and_then(|v| v.parse().ok()).unwrap_or(pid),
-            uid: value("uid")?.parse().ok()?,
-            started_at: value("started").and_then(seconds),
+            tid: line.parsed("tid").unwrap_or(pid),
+            uid: line.parsed("uid")?,
+            started_at: line.time("started"),
             comm: text("comm")?,
             exe: text("exe"),
             cgroup: text("cgroup"),
-            container: value("container").and_then(container).map(Arc::new),
-            quality: quality(value("quality")?)?,
+            container: line.value("container").and_then(container).map(Arc::new),
+            quality: quality(line.value("quality")?)?,
         },
     })
 }
@@ -70,41 +62,4 @@ fn container(text: &str) -> Option<Container> {
         runtime,
         id: decode(id),
     })
-}
-
-/// Seconds since the epoch, with nine digits after the point.
-fn seconds(text: &str) -> Option<Timestamp> {
-    let (whole, nanos) = text.split_once('.')?;
-    if nanos.len() != 9 {
-        return None;
-    }
-    let whole: u64 = whole.parse().ok()?;
-    let nanos: u64 = nanos.parse().ok()?;
-    Some(Timestamp::from_nanos(
-        whole.checked_mul(1_000_000_000)?.checked_add(nanos)?,
-    ))
-}
-
-/// Removes percent-encoding; bytes that are not UTF-8 are replaced.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = match after {
-            [high, low, after @ ..] if byte == b'%' => hex(*high)
-                .zip(hex(*low))
-                .map(|(high, low)| (high << 4 | low, after)),
-            _ => None,
-        };
-        let (byte, after) = escaped.unwrap_or((byte, after));
-        out.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
 }

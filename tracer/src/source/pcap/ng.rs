@@ -2,8 +2,9 @@
 
 use super::input::BUFFER;
 use super::order::Order;
-use super::{Step, comment, wire_len};
+use super::{Step, comment, told, wire_len};
 use crate::model::{LossPlace, Timestamp};
+use crate::ports::Ports;
 use crate::source::{Frame, Hook, Record, Vantage};
 
 /// Type of a section header block; the same in both byte orders.
@@ -22,6 +23,10 @@ pub(super) struct Pcapng {
     interfaces: Vec<Interface>,
     /// Time of the packet before: simple packet blocks have none of their own.
     last: Timestamp,
+    /// Losses that custom blocks have told and that statistics are still to count.
+    told_lost: u64,
+    /// The ports that the writer traced, where it says so.
+    ports: Option<Ports>,
 }
 
 /// What an interface description block says.
@@ -63,7 +68,14 @@ impl Pcapng {
             order: Order::Little,
             interfaces: Vec::new(),
             last: Timestamp::default(),
+            told_lost: 0,
+            ports: None,
         }
+    }
+
+    /// The ports that the writer of the latest section traced, where it says so.
+    pub(super) fn ports(&self) -> Option<&Ports> {
+        self.ports.as_ref()
     }
 
     /// Reads the block at the start of `bytes` and hands out what it holds.
@@ -112,6 +124,8 @@ impl Pcapng {
             3 => self.packet(self.simple_packet(body), body, sink)?,
             5 => self.statistics(body, sink)?,
             6 => self.packet(enhanced_packet(order, body), body, sink)?,
+            // The kind that may be copied, and the one that may not.
+            0x0000_0bad | 0x4000_0bad => self.custom(body, sink),
             _ => {}
         }
         Ok(Step::Consumed(whole))
@@ -123,6 +137,8 @@ impl Pcapng {
             return Err(format!("a section of version {major}, which is not known"));
         }
         self.interfaces.clear();
+        self.told_lost = 0;
+        self.ports = None;
         Ok(())
     }
 
@@ -212,7 +228,27 @@ impl Pcapng {
         })
     }
 
-    /// Interface statistics block: how many packets its writer lost.
+    /// Custom block: this tool's own, or nobody's.
+    fn custom(&mut self, body: &[u8], sink: &mut dyn FnMut(Record<'_>)) {
+        if self.order.u32_at(body, 0) != Some(told::ENTERPRISE) {
+            return;
+        }
+        match told::read(body.get(4..).unwrap_or_default()) {
+            Some(told::Told::Record(record)) => {
+                if let Record::Lost { count, place } = record
+                    && told::is_in_statistics(place)
+                {
+                    self.told_lost = self.told_lost.saturating_add(count);
+                }
+                sink(record);
+            }
+            Some(told::Told::Ports(ports)) => self.ports = Some(ports),
+            None => {}
+        }
+    }
+
+    /// Interface statistics block: how many packets its writer lost. What custom blocks before it
+    /// have told of them, each at its time, is not told again.
     fn statistics(&mut self, body: &[u8], sink: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
         let order = self.order;
         let id = order.u32_at(body, 0).ok_or("a short statistics block")?;
@@ -224,12 +260,16 @@ impl Pcapng {
             .filter(|(code, _)| matches!(code, 5 | 7))
             .filter_map(|(_, value)| order.u64_at(value, 0))
             .fold(0, u64::saturating_add);
-        if let Some(count @ 1..) = lost.checked_sub(interface.lost) {
+        if let Some(grown @ 1..) = lost.checked_sub(interface.lost) {
             interface.lost = lost;
-            sink(Record::Lost {
-                count,
-                place: LossPlace::CaptureFile,
-            });
+            let count = grown.saturating_sub(self.told_lost);
+            self.told_lost = self.told_lost.saturating_sub(grown);
+            if count > 0 {
+                sink(Record::Lost {
+                    count,
+                    place: LossPlace::CaptureFile,
+                });
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ struct Outcome {
     hooks: Vec<Hook>,
     lost: Vec<u64>,
     owners: Vec<crate::source::SocketOwner>,
+    told: Vec<Record<'static>>,
     error: Option<SourceError>,
 }
 
@@ -355,6 +356,48 @@ fn reads_owners_from_comments() {
     assert_eq!(owner.quality, crate::model::OwnerQuality::Relaxed);
 }
 
+#[test]
+fn custom_blocks_of_others_are_left_alone() {
+    for order in [Endian::Little, Endian::Big] {
+        let watching = b"tracer403 watching at=0.000000007";
+        let talk = "tracer403 talk at=0.000000001 pid=1 tid=2";
+        let long = format!("{talk} path={} why=unix_socket", "x".repeat(70_000));
+        let mut file = section(order);
+        for (kind, enterprise, text) in [
+            (0x0bad, 32_473, &watching[..]),
+            (0x4000_0bad, 32_473, watching),
+            (0x0bad, 1, watching),
+            (0x0bad, 32_473, b""),
+            (0x0bad, 32_473, b"tracer403"),
+            (0x0bad, 32_473, b"tracer403 watching at=now"),
+            (0x0bad, 32_473, b"tracer403 lost count=-1 place=ring_packet"),
+            (0x0bad, 32_473, b"tracer403 lost count=1 place=elsewhere"),
+            (0x0bad, 32_473, b"tracer403 missing probe=x why=y"),
+            (0x0bad, 32_473, b"tracer403 ports list=x"),
+            (0x0bad, 32_473, b"\xff\xff"),
+            (0x0bad, 32_473, format!("{talk} addr=x why=tls").as_bytes()),
+            (0x0bad, 32_473, format!("{talk} why=tls").as_bytes()),
+            (0x0bad, 32_473, long.as_bytes()),
+        ] {
+            let mut body = order.u32(enterprise);
+            body.extend(text);
+            body.resize(body.len().next_multiple_of(4), 0);
+            file.extend(order.block(kind, &body));
+        }
+        // One without room for a number.
+        file.extend(order.block(0x0bad, &[]));
+        let outcome = read(&file);
+        assert!(outcome.error.is_none());
+        assert_eq!(outcome.told.len(), 3, "{:?}", outcome.told);
+        let at = Timestamp::from_nanos(7);
+        assert_eq!(outcome.told[1], Record::Watching { at });
+        let Record::Talk(talk) = &outcome.told[2] else {
+            panic!("{:?}", outcome.told[2]);
+        };
+        assert_eq!(talk.peer.path.as_ref().map(|path| path.len()), Some(512));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -439,6 +482,8 @@ fn read_from(reader: Box<dyn Read + Send>) -> Outcome {
                 outcome.lost.push(count);
             }
             Record::Owner(owner) => outcome.owners.push(owner),
+            Record::Watching { at } => outcome.told.push(Record::Watching { at }),
+            Record::Talk(talk) => outcome.told.push(Record::Talk(talk)),
             other => panic!("{other:?}"),
         });
         match more {
