@@ -20,7 +20,7 @@ pub use health::{Health, LossPlace, MissingProbe};
 pub use message::{
     Body, Decoded, Field, FieldSpan, Framing, Head, Message, MessageEnd, Request, Response,
 };
-pub use told::Told;
+pub use told::{Around, Told};
 pub use verdict::{
     CauseId, Confidence, Evidence, Finding, Handling, Issuer, Kind, Part, Product, Proves, Side,
     Span, Strength, Verdict,

@@ -18,7 +18,7 @@ use crate::diagnose;
 use crate::evidence;
 use crate::http::body;
 use crate::limits::Limits;
-use crate::model::{Case, Exchange, Health, Timestamp};
+use crate::model::{Case, Exchange, Health, Pace, Timestamp};
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
 use crate::reassembly::Reassembler;
@@ -122,9 +122,10 @@ impl Pipeline {
                 self.told.watching_since.get_or_insert(at);
             }
             Record::Talk(talk) => self.told.talk(talk),
+            Record::Around(around) => self.told.around(around),
             Record::Lost { count, place } => {
                 self.health.add_lost(place, count);
-                self.losses.add(self.now, count);
+                self.losses.add(self.now, count, place);
             }
             Record::Missing(probe) => self.health.missing.push(probe),
             Record::Tick { at } => self.tick(at),
@@ -320,6 +321,8 @@ impl Pipeline {
         let link::Linked {
             mut chain,
             lost_meanwhile,
+            forgotten,
+            mut told,
         } = linked;
         for hop in chain.hops_mut() {
             let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
@@ -338,6 +341,16 @@ impl Pipeline {
             packets.sort_by_key(|p| p.at);
             packets.dedup();
         }
+        // A file does not hold every request of this client: what was counted stands in it.
+        let pace = match self.told.around_of(&chain.reported.exchange) {
+            Some(around) => Pace {
+                passed: pace.passed.max(around.passed),
+                refused: pace.refused.max(around.refused),
+                ..pace
+            },
+            None => pace,
+        };
+        told.extend(link::around(&chain, pace, forgotten));
         let scene = evidence::Scene {
             chain: &chain,
             siblings: &siblings,
@@ -358,6 +371,7 @@ impl Pipeline {
             verdict,
             group,
             packets,
+            told,
             lost_meanwhile,
         });
     }

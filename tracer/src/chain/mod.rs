@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::model::{Asked, Chain, Exchange, Hop, Link, LinkRule, SideCall, Strength};
 
 use likeness::Likeness;
-pub use rules::{RULES, Rule};
+pub use rules::{RULES, Rule, weakened};
 
 /// The exchanges among which a chain is looked for, all with the processes at their ends.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl<'a> Pool<'a> {
         let rivals = u32::try_from(rivals).unwrap_or(u32::MAX);
         let link = Link {
             rule,
-            strength: rules::weakened(strength, rivals),
+            strength: weakened(strength, rivals),
             agree: likeness.agree,
             ambiguous_with: rivals,
         };

@@ -76,7 +76,7 @@ pub(super) fn nested(outer: &Exchange, inner: &Exchange) -> bool {
 }
 
 /// What is left of a strength where so many other requests could as well have been the cause.
-pub(super) fn weakened(strength: Strength, rivals: u32) -> Strength {
+pub fn weakened(strength: Strength, rivals: u32) -> Strength {
     match rivals {
         0 => strength,
         1..=3 => strength.min(Strength::Fair),

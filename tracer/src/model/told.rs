@@ -1,5 +1,7 @@
 //! What the host told beside packets and owners, as far as it concerns a case.
 
+use std::net::SocketAddr;
+
 use super::{LossPlace, Talk, Timestamp};
 
 /// A fact that the host told while a case was under way. Without these its packets alone do not
@@ -14,6 +16,8 @@ pub enum Told {
     },
     /// One that serves this case did.
     Talk(Talk),
+    /// What else was under way around an exchange of this case, whose packets are not kept.
+    Around(Around),
     /// Records were lost.
     Lost {
         /// When that was noticed.
@@ -25,12 +29,34 @@ pub enum Told {
     },
 }
 
+/// What else was under way around an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// When the exchange began; with its ends this names it.
+    pub at: Timestamp,
+    /// Its client.
+    pub client: SocketAddr,
+    /// Its server.
+    pub server: SocketAddr,
+    /// Requests of the same client for the same route that passed just before.
+    pub passed: u32,
+    /// Those that were refused.
+    pub refused: u32,
+    /// Other requests that could as well have caused this one.
+    pub rivals: u32,
+    /// Calls given to another request that could as well have been made for this one.
+    pub perhaps: u32,
+    /// Whether there were more exchanges under way than could be looked at.
+    pub forgotten: bool,
+}
+
 impl Told {
     /// When.
     pub const fn at(&self) -> Timestamp {
         match self {
             Self::Watching { at } | Self::Lost { at, .. } => *at,
             Self::Talk(talk) => talk.at,
+            Self::Around(around) => around.at,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::chain::Pool;
-use crate::model::{Asked, Chain, Exchange, Hop, Timestamp, Unread, UnreadPeer};
+use crate::chain::{self, Pool};
+use crate::model::{
+    Around, Asked, Chain, Exchange, Hop, Pace, Talk, Timestamp, Told, Unread, UnreadPeer,
+};
 use crate::process::{SentBetween, SocketEnd};
 
 use super::{Pipeline, name_owners};
@@ -12,6 +14,10 @@ use super::{Pipeline, name_owners};
 pub(super) struct Linked {
     pub(super) chain: Chain,
     pub(super) lost_meanwhile: u64,
+    /// Whether more was under way than could be looked at.
+    pub(super) forgotten: bool,
+    /// What a file needs beside the packets, so that it gives the same chain.
+    pub(super) told: Vec<Told>,
 }
 
 impl Pipeline {
@@ -36,28 +42,52 @@ impl Pipeline {
         let limits = &self.options.limits;
         let mut chain = Pool::new(&pool).chain(reported, limits, |e| selection.matches(e))?;
         let lost_meanwhile = self.losses.since(reported.started_at());
-        let unknown = if all {
-            lost_meanwhile
-        } else {
-            lost_meanwhile.max(1)
-        };
+        let around = self.told.around_of(reported);
+        let forgotten = !all || around.is_some_and(|a| a.forgotten);
+        let unknown = lost_meanwhile.max(u64::from(forgotten));
+        let mut told: Vec<Told> = self
+            .told
+            .watching_since
+            .map(|at| Told::Watching { at })
+            .into_iter()
+            .collect();
+        told.extend(self.losses.take_since(reported.started_at()));
         for hop in chain.hops_mut() {
+            self.take_up(hop);
             if hop.asked == Asked::Unknown {
-                hop.asked = self.asked(hop, unknown);
+                hop.asked = self.asked(hop, unknown, &mut told);
             }
         }
         Some(Linked {
             chain,
             lost_meanwhile,
+            told,
+            forgotten,
         })
     }
 
+    /// Takes up what is known of other requests that were under way when a file was written.
+    fn take_up(&self, hop: &mut Hop) {
+        let Some(around) = self.told.around_of(&hop.exchange) else {
+            return;
+        };
+        if let Some(link) = &mut hop.link
+            && around.rivals > link.ambiguous_with
+        {
+            link.ambiguous_with = around.rivals;
+            link.strength = chain::weakened(link.strength, around.rivals);
+        }
+        if around.perhaps > 0 && hop.asked == Asked::Unknown {
+            hop.asked = Asked::Ambiguous(around.perhaps);
+        }
+    }
+
     /// Whom the server of a hop asked, where no next hop was found.
-    fn asked(&mut self, hop: &Hop, lost: u64) -> Asked {
+    fn asked(&mut self, hop: &Hop, lost: u64, told: &mut Vec<Told>) -> Asked {
         let Some(server) = hop.server() else {
             return Asked::ServerNotSeen;
         };
-        let pid = server.pid;
+        let (pid, tid) = (server.pid, server.tid);
         let (from, until) = span(&hop.exchange);
         let mut peers: Vec<UnreadPeer> = Vec::new();
         let mut add = |peer: UnreadPeer| {
@@ -68,6 +98,9 @@ impl Pipeline {
         };
         for talk in self.told.talks(pid, from, until) {
             add(talk.peer.clone());
+            if told.len() < TOLD {
+                told.push(Told::Talk(talk.clone()));
+            }
         }
         for opaque in self.told.opaques(from, until) {
             let (local, cookie) = opaque.client;
@@ -81,7 +114,10 @@ impl Pipeline {
                 until: opaque.at.plus(self.options.limits.settle),
             };
             if self.owners.sender(end, sent).is_some_and(|o| o.pid == pid) {
-                add(unread(opaque.server, opaque.why));
+                let peer = unread(opaque.server, opaque.why);
+                add(peer.clone());
+                let at = opaque.at;
+                told.push(Told::Talk(Talk { at, pid, tid, peer }));
             }
         }
         if !peers.is_empty() {
@@ -97,14 +133,37 @@ impl Pipeline {
     }
 }
 
+/// Facts kept with a case.
+const TOLD: usize = 256;
 /// Peers named in a verdict.
 const PEERS: usize = 8;
 
 fn unread(addr: SocketAddr, why: Unread) -> UnreadPeer {
     UnreadPeer {
         addr: Some(addr),
+        path: None,
         why,
     }
+}
+
+/// What was around the hops of a chain, for the file.
+pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterator<Item = Told> {
+    chain.hops().enumerate().map(move |(at, hop)| {
+        let is_reported = at == chain.reported_at();
+        Told::Around(Around {
+            at: hop.exchange.started_at(),
+            client: hop.exchange.client.addr,
+            server: hop.exchange.server.addr,
+            passed: if is_reported { pace.passed } else { 0 },
+            refused: if is_reported { pace.refused } else { 0 },
+            rivals: hop.link.as_ref().map_or(0, |link| link.ambiguous_with),
+            perhaps: match hop.asked {
+                Asked::Ambiguous(count) => count,
+                _ => 0,
+            },
+            forgotten: is_reported && forgotten,
+        })
+    })
 }
 
 /// From the first byte of the request to the first byte of the answer.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::{Talk, Timestamp, Unread};
+use crate::model::{Around, Exchange, Talk, Timestamp, Unread};
 
 /// Talks with peers that are not traced, and connections that are traced but cannot be read.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub(super) struct Told {
     pub(super) watching_since: Option<Timestamp>,
     talks: VecDeque<Talk>,
     opaque: VecDeque<Opaque>,
+    around: VecDeque<Around>,
     /// The time of the latest entry that had to go.
     forgotten_until: Option<Timestamp>,
 }
@@ -29,8 +30,8 @@ pub(super) struct Opaque {
 
 /// Entries kept of each kind: some seconds of a process that asks a database all the time.
 const KEPT: usize = 65_536;
-/// A report stands for all that is said within this time: the kernel side reports no more often.
-pub(super) const SPEAKS_FOR: Duration = Duration::from_millis(1);
+/// Exchanges of which it is known what was around them.
+const AROUND: usize = 4_096;
 
 impl Told {
     pub(super) fn talk(&mut self, talk: Talk) {
@@ -41,9 +42,30 @@ impl Told {
         self.talks.push_back(talk);
     }
 
+    pub(super) fn around(&mut self, around: Around) {
+        if self.around.len() == AROUND {
+            self.around.pop_front();
+        }
+        self.around.push_back(around);
+    }
+
+    /// What was around an exchange when its file was written.
+    pub(super) fn around_of(&self, exchange: &Exchange) -> Option<&Around> {
+        let is_it = |a: &&Around| {
+            (a.at, a.client, a.server)
+                == (
+                    exchange.started_at(),
+                    exchange.client.addr,
+                    exchange.server.addr,
+                )
+        };
+        self.around.iter().rev().find(is_it)
+    }
+
     pub(super) fn opaque(&mut self, opaque: Opaque) {
-        let repeats =
-            |last: &Opaque| last.client == opaque.client && opaque.at.since(last.at) < SPEAKS_FOR;
+        let repeats = |last: &Opaque| {
+            last.client == opaque.client && opaque.at.since(last.at) < Talk::SPEAKS_FOR
+        };
         if self.opaque.back().is_some_and(repeats) {
             return;
         }
@@ -70,7 +92,7 @@ impl Told {
         let recent = self.talks.iter().rev();
         recent
             .take_while(move |t| t.at.plus(LATE) >= from)
-            .filter(move |t| t.pid == pid && t.at.plus(SPEAKS_FOR) >= from && t.at <= until)
+            .filter(move |t| t.pid == pid && t.at.plus(Talk::SPEAKS_FOR) >= from && t.at <= until)
     }
 
     /// What was said on unreadable connections between two times.
@@ -82,7 +104,7 @@ impl Told {
         let recent = self.opaque.iter().rev();
         recent
             .take_while(move |o| o.at.plus(LATE) >= from)
-            .filter(move |o| o.at.plus(SPEAKS_FOR) >= from && o.at <= until)
+            .filter(move |o| o.at.plus(Talk::SPEAKS_FOR) >= from && o.at <= until)
     }
 }
 

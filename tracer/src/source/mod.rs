@@ -12,7 +12,7 @@ pub mod unread;
 
 use std::net::SocketAddr;
 
-use crate::model::{LossPlace, MissingProbe, Owner, Talk, Timestamp};
+use crate::model::{Around, LossPlace, MissingProbe, Owner, Talk, Timestamp};
 
 /// One thing that a source saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,9 @@ pub enum Record<'a> {
     },
     /// A process that serves a traced port sent to a peer that is not traced.
     Talk(Talk),
+    /// What was under way around an exchange when it was captured: a file holds only some of the
+    /// packets.
+    Around(Around),
     /// Records were lost on their way here.
     Lost {
         /// How many.

@@ -9,7 +9,7 @@ use crate::model::{Unread, UnreadPeer};
 /// documentation names its default: who asks there was not answered with a status, and tracing the
 /// port would show nothing. A service on another port than its own is told as one that could be
 /// traced.
-const NOT_HTTP: [(u16, &str); 31] = [
+const NOT_HTTP: [(u16, &str); 29] = [
     (22, "SSH"),
     (25, "SMTP"),
     (53, "DNS"),
@@ -22,7 +22,6 @@ const NOT_HTTP: [(u16, &str); 31] = [
     (636, "LDAP over TLS"),
     (783, "SpamAssassin"),
     (853, "DNS over TLS"),
-    (1344, "ICAP"),
     (1433, "Microsoft SQL Server"),
     (1521, "Oracle"),
     (1883, "MQTT"),
@@ -36,12 +35,14 @@ const NOT_HTTP: [(u16, &str); 31] = [
     (5672, "AMQP"),
     (6379, "Redis"),
     (6514, "syslog over TLS"),
-    (9000, "FastCGI (PHP-FPM)"),
     (9042, "Cassandra"),
     (9092, "Kafka"),
     (11211, "memcached"),
     (27017, "MongoDB"),
 ];
+
+/// Ports of protocols that carry an HTTP answer in another form: tracing them would not show it.
+const CARRY_HTTP: [u16; 4] = [1344, 8009, 9000, 9001]; // ICAP, AJP, FastCGI twice
 
 /// Ports of HTTP over TLS: tracing them shows that there is TLS.
 const TLS: [u16; 2] = [443, 8443];
@@ -65,6 +66,8 @@ pub fn tcp_peer(addr: SocketAddr) -> UnreadPeer {
         Unread::NotHttp
     } else if TLS.contains(&port) {
         Unread::Tls
+    } else if CARRY_HTTP.contains(&port) {
+        Unread::Unrecognised
     } else {
         Unread::PortNotTraced
     };

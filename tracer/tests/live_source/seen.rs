@@ -53,6 +53,7 @@ impl Seen {
                         assert!(Some(talk.at) >= ticked, "a talk from before a tick");
                         seen.talks.push(talk);
                     }
+                    Record::Around(around) => panic!("{around:?}"),
                     Record::Missing(missing) => panic!("{missing:?}"),
                     Record::Tick { at } => ticked = Some(at),
                 })

@@ -3,7 +3,7 @@
 //! The form is that of the packet comments: `tracer403`, what it is, and percent-encoded values.
 
 use super::line::Line;
-use crate::model::{LossPlace, MissingProbe, Talk, Told, Unread};
+use crate::model::{Around, LossPlace, MissingProbe, Talk, Told, Unread};
 
 /// `tracer403 watching at=…`, `tracer403 talk at=… pid=… tid=… addr=…|path=… why=…` or
 /// `tracer403 lost at=… count=… place=…`.
@@ -23,12 +23,26 @@ pub(super) fn line(told: &Told) -> String {
             }
             line.with("why", why(peer.why))
         }
+        Told::Around(around) => self::around(around),
         Told::Lost { at, count, place } => Line::new("lost")
             .with("at", &at.to_string())
             .with("count", &count.to_string())
             .with("place", self::place(*place)),
     }
     .into_text()
+}
+
+/// `tracer403 around at=… client=… server=… passed=… refused=… rivals=… perhaps=… forgotten=0|1`.
+fn around(around: &Around) -> Line {
+    Line::new("around")
+        .with("at", &around.at.to_string())
+        .with("client", &around.client.to_string())
+        .with("server", &around.server.to_string())
+        .with("passed", &around.passed.to_string())
+        .with("refused", &around.refused.to_string())
+        .with("rivals", &around.rivals.to_string())
+        .with("perhaps", &around.perhaps.to_string())
+        .with("forgotten", &u8::from(around.forgotten).to_string())
 }
 
 /// `tracer403 ports list=80-81,…`: what was traced.
@@ -51,6 +65,7 @@ const fn why(why: Unread) -> &'static str {
         Unread::Tls => "tls",
         Unread::Http2 => "http2",
         Unread::NotHttp => "not_http",
+        Unread::Unrecognised => "unrecognised",
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::line::Line;
-use crate::model::{LossPlace, MissingProbe, Talk, Unread, UnreadPeer};
+use crate::model::{Around, LossPlace, MissingProbe, Talk, Unread, UnreadPeer};
 use crate::ports::Ports;
 use crate::source::{Record, probes};
 
@@ -37,6 +37,16 @@ pub(super) fn read(data: &[u8]) -> Option<Told> {
             at: line.time("at")?,
         },
         "talk" => Record::Talk(talk(line)?),
+        "around" => Record::Around(Around {
+            at: line.time("at")?,
+            client: line.parsed("client")?,
+            server: line.parsed("server")?,
+            passed: line.parsed("passed")?,
+            refused: line.parsed("refused")?,
+            rivals: line.parsed("rivals")?,
+            perhaps: line.parsed("perhaps")?,
+            forgotten: line.value("forgotten")? == "1",
+        }),
         "lost" => Record::Lost {
             count: line.parsed("count")?,
             place: place(line.value("place")?)?,
@@ -91,6 +101,7 @@ fn why(word: &str) -> Option<Unread> {
         "tls" => Unread::Tls,
         "http2" => Unread::Http2,
         "not_http" => Unread::NotHttp,
+        "unrecognised" => Unread::Unrecognised,
         _ => return None,
     })
 }
