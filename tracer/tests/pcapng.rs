@@ -10,8 +10,8 @@ use std::sync::Arc;
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, PcapNGReader};
 use tracer403::model::{
-    Case, ConnId, Container, Direction, Endpoint, Exchange, Health, Hop, LossPlace, MissingProbe,
-    Owner, OwnerQuality, Packet, Response, Talk, Timestamp, Told, Unread, UnreadPeer,
+    Around, Case, ConnId, Container, Direction, Endpoint, Exchange, Health, Hop, LossPlace,
+    MissingProbe, Owner, OwnerQuality, Packet, Response, Talk, Timestamp, Told, Unread, UnreadPeer,
 };
 use tracer403::output::pcapng::PcapngSink;
 use tracer403::output::{Mode, Session, Sink, WholeFile};
@@ -200,10 +200,20 @@ fn what_the_host_told_comes_back_in_its_place() {
         place: LossPlace::RingOwner,
     };
     let watching = Told::Watching { at: at(0) };
+    let around = Told::Around(Around {
+        at: at(10),
+        client: "192.0.2.1:4000".parse().unwrap(),
+        server: "[2001:db8::1]:80".parse().unwrap(),
+        passed: 1,
+        refused: 2,
+        rivals: 3,
+        perhaps: 4,
+        forgotten: true,
+    });
     case.told = [
         &[watching.clone(), lost.clone()],
         &talks[..],
-        &[late.clone()],
+        &[late.clone(), around.clone()],
     ]
     .concat();
     let mut file = create(&path);
@@ -214,7 +224,7 @@ fn what_the_host_told_comes_back_in_its_place() {
     assert_eq!(back.packets.len(), 3);
     let mut expected = vec![(0, watching), (1, lost)];
     expected.extend(talks.map(|talk| (2, talk)));
-    expected.push((3, late));
+    expected.extend([(3, late), (3, around)]);
     let expected: Vec<_> = expected
         .into_iter()
         .map(|(place, told)| (place, record(told)))
@@ -356,6 +366,7 @@ fn record(told: Told) -> Record<'static> {
     match told {
         Told::Watching { at } => Record::Watching { at },
         Told::Talk(talk) => Record::Talk(talk),
+        Told::Around(around) => Record::Around(around),
         Told::Lost { count, place, .. } => Record::Lost { count, place },
     }
 }
@@ -413,6 +424,7 @@ fn read(path: &Path) -> Back {
             .told
             .push((back.packets.len(), Record::Watching { at })),
         Record::Talk(talk) => back.told.push((back.packets.len(), Record::Talk(talk))),
+        Record::Around(around) => back.told.push((back.packets.len(), Record::Around(around))),
         Record::Missing(probe) => back.told.push((back.packets.len(), Record::Missing(probe))),
         Record::Tick { .. } => panic!("{record:?}"),
     };
