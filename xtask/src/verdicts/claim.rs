@@ -39,7 +39,6 @@ pub(crate) struct Claim {
     /// The issuer's address and port.
     pub(crate) address: Option<String>,
     pub(crate) product: Option<String>,
-    pub(crate) kind: Option<String>,
     /// Of the issuer.
     pub(crate) sure_of_issuer: Confidence,
     pub(crate) handling: Option<String>,
@@ -68,7 +67,6 @@ impl Claim {
         Self {
             address: text("/issuer/address"),
             product: text("/issuer/product"),
-            kind: text("/issuer/kind"),
             sure_of_issuer: sure("/issuer/confidence"),
             handling: text("/handling"),
             delegate: text("/delegate/address"),

@@ -75,9 +75,8 @@ fn issuer_is_right(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {
             .product
             .as_ref()
             .is_some_and(|said| truth.contains(said))
-        || (claim.product.is_none()
-            && claim.kind.as_deref() == Some("application")
-            && truth.iter().any(|name| name == "application"));
+        // An application of its own has no name to be known by.
+        || (claim.product.is_none() && truth.iter().any(|name| name == "application"));
     let address_right = claim.address.as_ref() == Some(&address(server));
     if is_visible(server, scene) {
         return address_right && product_right && claims_an_issuer(claim);
