@@ -2,6 +2,9 @@
 
 use crate::model::{CauseId, Chain, Evidence, Hop};
 
+/// Every cause that can be told.
+pub const CAUSES: &[Cause] = &[];
+
 /// A cause: how it is recognised, and what to say of it.
 ///
 /// Its confidence comes from three kinds of evidence .

@@ -21,8 +21,10 @@
 //!   the lines can be looked at safely.
 
 pub mod case;
+pub mod chain;
 pub mod message;
 pub mod session;
+pub mod verdict;
 mod writer;
 
 use std::io::{self, Write};

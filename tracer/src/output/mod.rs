@@ -3,6 +3,7 @@
 //! [`Outputs`] hands every case to every [`Sink`], with its secrets already replaced
 //! ([`redact`]): a sink cannot forget to. Only packets go to sinks as they crossed the wire.
 
+mod changes;
 pub mod escape;
 mod file;
 pub mod json;
