@@ -174,6 +174,11 @@ impl BodyChange {
     }
 }
 
+/// Whether both hold the same content, as far as it was kept.
+pub(super) fn same_body(one: &Body, other: &Body) -> bool {
+    BodyChange::between(one, other) == BodyChange::Same
+}
+
 /// The beginning of the content and its whole length, where both can be told.
 fn known(body: &Body) -> Option<(&[u8], u64)> {
     if body.lost > 0 || body.skipped > 0 {

@@ -6,6 +6,7 @@
 mod changes;
 pub mod escape;
 mod file;
+mod groups;
 pub mod json;
 pub mod pcapng;
 pub mod redact;
@@ -280,6 +281,8 @@ mod tests {
                 text::TextOptions {
                     colour: false,
                     quiet: false,
+                    all: false,
+                    verbose: false,
                     zone: jiff::tz::TimeZone::UTC,
                     body_bytes,
                     body_kept,

@@ -29,6 +29,11 @@ pub(super) fn span_field(exchange: &Exchange, span: Span) -> Option<Field<'_>> {
     span_message(exchange, span)?.head.fields().nth(index)
 }
 
+/// Whether the answer refuses something: a client or server error (RFC 9110 section 15).
+pub(super) fn is_refused(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|r| r.status >= 400)
+}
+
 /// A cause, in words that complete "It was refused because …".
 pub(super) fn because(id: CauseId) -> Option<&'static str> {
     let cause = diagnose::CAUSES.iter().find(|cause| cause.id == id)?;

@@ -69,6 +69,35 @@ pub(crate) fn relayed() -> Case {
     case
 }
 
+/// As [`relayed`], but the inner hop answers 500, and it is the reported one; the outer hop is
+/// linked to it by content alone.
+pub(crate) fn replaced() -> Case {
+    let mut case = behind_nginx();
+    let outer = case.chain.reported.clone();
+    case.chain.reported = case.chain.after.remove(0);
+    case.chain.before = vec![outer];
+    let outer = case.chain.before.first_mut().unwrap();
+    let answer = response(
+        "HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\nContent-Length: 4\r\n\r\n",
+        b"oops",
+    );
+    outer.exchange.response = Some(answer.into());
+    case.chain.reported.link = Some(Link {
+        ambiguous_with: 2,
+        ..link(LinkRule::SameContent, Strength::Weak, &["body"])
+    });
+    case.verdict = Verdict {
+        issuer: Issuer {
+            hop: Some(1),
+            product: None,
+            confidence: Confidence::Possible,
+        },
+        handling: Handling::Replaced,
+        ..Verdict::default()
+    };
+    case
+}
+
 /// nginx asks an authoriser, which says no.
 pub(crate) fn delegated() -> Case {
     let mut case = case(through_nginx());

@@ -217,11 +217,11 @@ pub struct PaceLine {
 pub struct GroupLine {
     /// Number of the first case.
     pub first_case: u64,
-    /// How many there were, with this one.
+    /// How many there were, with this one; in the summary, with the last one.
     pub count: u64,
     /// When the first began.
     pub first_at: String,
-    /// When this one began.
+    /// When this one began; in the summary, when the last one began.
     pub last_at: String,
 }
 
