@@ -70,6 +70,8 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
     let text_options = TextOptions {
         colour: false,
         quiet: false,
+        all: false,
+        verbose: true,
         zone: TimeZone::UTC,
         body_bytes,
         body_kept,

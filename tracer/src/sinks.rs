@@ -39,6 +39,8 @@ fn sink(
             TextOptions {
                 colour: is_coloured(arguments.colour()),
                 quiet: arguments.is_quiet(),
+                all: arguments.shows_all(),
+                verbose: arguments.verbosity() > 0,
                 zone: TimeZone::system(),
                 body_bytes: arguments.body_bytes().unwrap_or(TextOptions::BODY_BYTES),
                 body_kept: limits.body_kept,

@@ -1,4 +1,6 @@
-//! Builders of exchanges for unit tests.
+//! Builders of exchanges and cases for unit tests.
+
+pub(crate) mod cases;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

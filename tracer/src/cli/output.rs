@@ -42,12 +42,20 @@ pub struct OutputArgs {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: Colour,
 
+    /// Show every case whole, however many were like it
+    ///
+    /// Without it, of the cases with the same method, route, status, issuer and cause the first
+    /// three are shown whole and the others as one line each. JSON always holds every case.
+    #[arg(long, conflicts_with = "quiet")]
+    all: bool,
+
     /// Only the summary on standard output
     #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
     quiet: bool,
 
-    /// Say more about what the tool does, on standard error; -vv for even more
+    /// Show the messages of every hop whole, and say what the tool does; -vv for even more
     ///
+    /// What the tool does goes to standard error.
     /// TRACER403_LOG=module=level,… chooses in detail.
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -133,6 +141,11 @@ impl OutputArgs {
     /// Whether text is only the summary.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether every case is shown whole.
+    pub fn shows_all(&self) -> bool {
+        self.all
     }
 
     /// How often `-v` was given.

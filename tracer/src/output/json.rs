@@ -21,8 +21,10 @@
 //!   the lines can be looked at safely.
 
 pub mod case;
+pub mod chain;
 pub mod message;
 pub mod session;
+pub mod verdict;
 mod writer;
 
 use std::io::{self, Write};
@@ -31,6 +33,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
+use super::groups::Groups;
 use super::redact::Secrets;
 use super::{Session, Sink};
 use crate::model::{Case, Health};
@@ -74,12 +77,17 @@ pub struct JsonOptions {
 pub struct JsonSink<W> {
     out: W,
     options: JsonOptions,
+    groups: Groups<()>,
 }
 
 impl<W: Write> JsonSink<W> {
     /// Writes to `out`, one `write_all` and one `flush` a line.
     pub fn new(out: W, options: JsonOptions) -> Self {
-        Self { out, options }
+        Self {
+            out,
+            options,
+            groups: Groups::default(),
+        }
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -95,12 +103,13 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 
     fn case(&mut self, case: &Case) -> io::Result<()> {
+        self.groups.add(case, |_| ());
         let case = case::CaseLine::new(case, &self.options);
         self.line(&Line::Case(Box::new(case)))
     }
 
     fn finish(&mut self, health: &Health) -> io::Result<()> {
-        self.line(&Line::Summary(session::Summary::new(health)))
+        self.line(&Line::Summary(session::Summary::new(health, &self.groups)))
     }
 }
 

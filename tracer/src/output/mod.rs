@@ -3,8 +3,10 @@
 //! [`Outputs`] hands every case to every [`Sink`], with its secrets already replaced
 //! ([`redact`]): a sink cannot forget to. Only packets go to sinks as they crossed the wire.
 
+mod changes;
 pub mod escape;
 mod file;
+mod groups;
 pub mod json;
 pub mod pcapng;
 pub mod redact;
@@ -279,6 +281,8 @@ mod tests {
                 text::TextOptions {
                     colour: false,
                     quiet: false,
+                    all: false,
+                    verbose: false,
                     zone: jiff::tz::TimeZone::UTC,
                     body_bytes,
                     body_kept,

@@ -11,6 +11,11 @@
 //! name (`names`), the user part of a URL, and what looks like a token wherever it is
 //! (`scan`). A secret that was found once is then replaced wherever else it is repeated.
 //!
+//! In a case, that holds across all its exchanges and its evidence: a token that one hop shows as
+//! such is replaced in the body of another, and in the sentence that quotes it. Header fields keep
+//! their places, so a [`Part::Field`](crate::model::Part::Field) still points to the same field; a
+//! [`Part::Body`](crate::model::Part::Body) counts bytes of the content as it was before.
+//!
 //! Bodies whose content coding could not be undone are left out, as nobody can tell what is in
 //! them. Packets are not touched: a pcapng file holds the traffic as it was.
 
@@ -37,15 +42,43 @@ pub enum Secrets {
 
 /// Takes the secrets out of everything in a case but its packets.
 pub fn case(case: &mut Case) {
-    for hop in case.chain.hops_mut() {
-        hop.exchange = exchange(&hop.exchange);
-        for call in &mut hop.side_calls {
-            call.exchange = exchange(&call.exchange);
-        }
+    let mut masks = Masks::default();
+    for exchange in exchanges(case) {
+        masks.make_room();
+        *exchange = replaced(exchange, &mut masks);
     }
-    for sibling in &mut case.siblings {
-        *sibling = exchange(sibling);
+    for sentence in sentences(case) {
+        let masked = scan::text(sentence.as_bytes(), &mut masks);
+        *sentence = String::from_utf8_lossy(&masked).into_owned();
     }
+    for exchange in exchanges(case) {
+        sweep(exchange, &masks);
+    }
+    for sentence in sentences(case) {
+        let swept = masks.sweep(std::mem::take(sentence).into_bytes());
+        *sentence = String::from_utf8_lossy(&swept).into_owned();
+    }
+}
+
+/// Every exchange of a case: hops, side calls, siblings.
+fn exchanges(case: &mut Case) -> impl Iterator<Item = &mut Exchange> {
+    let hops = case.chain.hops_mut().flat_map(|hop| {
+        let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
+        std::iter::once(&mut hop.exchange).chain(calls)
+    });
+    hops.chain(&mut case.siblings)
+}
+
+/// Every sentence of a case that may quote the wire.
+fn sentences(case: &mut Case) -> impl Iterator<Item = &mut String> {
+    let verdict = &mut case.verdict;
+    let findings = verdict.findings.iter_mut().map(|f| &mut f.next_step);
+    let facts = case.evidence.iter_mut().map(|e| &mut e.fact);
+    facts
+        .chain(&mut verdict.reasons)
+        .chain(&mut verdict.limits)
+        .chain(findings)
+        .chain(std::iter::once(&mut verdict.next_step))
 }
 
 /// The exchange without its secrets.
@@ -53,28 +86,33 @@ pub fn case(case: &mut Case) {
 /// Heads are written anew from their fields, so that nothing of the raw bytes is left beside them.
 pub fn exchange(exchange: &Exchange) -> Exchange {
     let mut masks = Masks::default();
-    let mut redacted = Exchange {
+    let mut redacted = replaced(exchange, &mut masks);
+    sweep(&mut redacted, &masks);
+    redacted
+}
+
+/// The exchange with each secret replaced where it shows as one.
+fn replaced(exchange: &Exchange, masks: &mut Masks) -> Exchange {
+    Exchange {
         request: exchange
             .request
             .as_ref()
-            .map(|r| Box::new(request(r, &mut masks))),
+            .map(|r| Box::new(request(r, masks))),
         interim: exchange
             .interim
             .iter()
-            .map(|r| response(r, &mut masks))
+            .map(|r| response(r, masks))
             .collect(),
         response: exchange
             .response
             .as_ref()
-            .map(|r| Box::new(response(r, &mut masks))),
+            .map(|r| Box::new(response(r, masks))),
         anomalies: exchange.anomalies.clone(),
         client_addresses: exchange.client_addresses.clone(),
         client: exchange.client.clone(),
         server: exchange.server.clone(),
         ..*exchange
-    };
-    sweep(&mut redacted, &masks);
-    redacted
+    }
 }
 
 fn request(request: &Request, masks: &mut Masks) -> Request {

@@ -1,12 +1,19 @@
 //! Text for a person at a terminal: one block a case, and a summary.
 //!
+//! The verdict comes first, then the way of the request, what speaks for the verdict, and the
+//! messages. Of many cases of the same shape the first few are shown whole, the others as a line.
 //! Facts and guesses look different, and what is not known is said. Everything that came from the
 //! wire goes through [`escape`].
 
+mod differences;
 mod ends;
+mod hops;
 mod message;
+mod others;
+mod reasons;
 mod style;
 mod summary;
+mod verdict;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -14,6 +21,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::groups::Groups;
 use super::{Sink, escape, words};
 use crate::model::{Anomaly, Case, Exchange, Health, Request, Response, Timestamp};
 use style::Styles;
@@ -25,6 +33,10 @@ pub struct TextOptions {
     pub colour: bool,
     /// Whether only the summary is written.
     pub quiet: bool,
+    /// Whether every case is shown whole, however many there were of its shape.
+    pub all: bool,
+    /// Whether the messages of every hop are shown whole.
+    pub verbose: bool,
     /// The time zone in which times are shown.
     pub zone: TimeZone,
     /// Bytes of each body to show.
@@ -48,6 +60,11 @@ pub fn stdout_wants_colour() -> bool {
 const LONGEST_TARGET: usize = 2048;
 const LONGEST_NAME: usize = 256;
 const LONGEST_VALUE: usize = 4096;
+/// Bytes shown of a fact, a reason, a limit or a next step.
+const LONGEST_SENTENCE: usize = 1024;
+
+/// Cases of the same shape that are shown whole.
+const WHOLE_OF_GROUP: u64 = 3;
 
 /// Writes text.
 #[derive(Debug)]
@@ -55,6 +72,7 @@ pub struct TextSink<W> {
     out: W,
     options: TextOptions,
     styles: Styles,
+    groups: Groups<String>,
 }
 
 impl<W: Write> TextSink<W> {
@@ -69,7 +87,12 @@ impl<W: Write> TextSink<W> {
             out,
             options,
             styles,
+            groups: Groups::default(),
         }
+    }
+
+    fn groups(&self, out: &mut String) -> fmt::Result {
+        summary::groups(out, &self.groups, &self.options.zone, &self.styles)
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -80,6 +103,7 @@ impl<W: Write> TextSink<W> {
 
 impl<W: Write> Sink for TextSink<W> {
     fn case(&mut self, case: &Case) -> io::Result<()> {
+        self.groups.add(case, summary::label);
         if self.options.quiet {
             return Ok(());
         }
@@ -89,13 +113,20 @@ impl<W: Write> Sink for TextSink<W> {
             options: &self.options,
             styles: &self.styles,
         };
-        block.write(&mut text).map_err(io::Error::other)?;
+        if case.group.count > WHOLE_OF_GROUP && !self.options.all {
+            block.one_line(&mut text)
+        } else {
+            block.write(&mut text)
+        }
+        .map_err(io::Error::other)?;
         self.write(&text)
     }
 
     fn finish(&mut self, health: &Health) -> io::Result<()> {
         let mut text = String::new();
-        summary::write(&mut text, health, &self.styles).map_err(io::Error::other)?;
+        summary::write(&mut text, health, &self.styles)
+            .and_then(|()| self.groups(&mut text))
+            .map_err(io::Error::other)?;
         self.write(&text)
     }
 }
@@ -111,6 +142,14 @@ impl Block<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
         let exchange = self.case.exchange();
         self.first_line(out, exchange)?;
+        verdict::write(out, self.case, self.styles)?;
+        out.push('\n');
+        hops::write(out, self.case, self.styles)?;
+        reasons::write(out, self.case, self.styles)?;
+        reasons::limits(out, self.case, self.styles)?;
+        differences::changes(out, self.case, self.styles)?;
+        differences::siblings(out, self.case, &self.options.zone, self.styles)?;
+        out.push('\n');
         ends::write(out, exchange, self.styles)?;
         self.early(out, exchange)?;
         if let Some(request) = &exchange.request {
@@ -121,8 +160,24 @@ impl Block<'_> {
         }
         self.odd(out, exchange)?;
         self.missing(out, exchange)?;
+        others::write(out, self.case, self.options, self.styles)?;
         out.push('\n');
         Ok(())
+    }
+
+    /// A case of a shape that was shown before.
+    fn one_line(&self, out: &mut String) -> fmt::Result {
+        let Styles { strong, .. } = self.styles;
+        let group = &self.case.group;
+        writeln!(
+            out,
+            "{strong}#{}{strong:#} like #{} ({} so far, since {}): {}",
+            self.case.number,
+            group.first_case,
+            thousands(group.count),
+            time_of_day(group.first_at, &self.options.zone),
+            request_and_status(self.case.exchange()),
+        )
     }
 
     fn first_line(&self, out: &mut String, exchange: &Exchange) -> fmt::Result {
@@ -200,6 +255,22 @@ impl Block<'_> {
     }
 }
 
+/// `POST http://shop.example/orders → 403`.
+fn request_and_status(exchange: &Exchange) -> String {
+    let request = match &exchange.request {
+        Some(request) => format!(
+            "{} {}",
+            escape::line(request.method(), LONGEST_NAME),
+            escape::line(&words::url(request), LONGEST_TARGET)
+        ),
+        None => "request not seen".to_owned(),
+    };
+    match &exchange.response {
+        Some(response) => format!("{request} → {}", response.status),
+        None => format!("{request} → no answer seen"),
+    }
+}
+
 fn early(exchange: &Exchange) -> bool {
     exchange.answered_early() == Some(true)
 }
@@ -228,6 +299,12 @@ fn local_time(at: Timestamp, zone: &TimeZone) -> impl fmt::Display {
     at.to_zoned(zone.clone())
         .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
         .to_string()
+}
+
+/// `10:02:11`, in the zone.
+fn time_of_day(at: Timestamp, zone: &TimeZone) -> impl fmt::Display {
+    let at = jiff::Timestamp::from_nanosecond(at.as_nanos().into()).unwrap_or_default();
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
 fn duration(time: Duration) -> String {

@@ -1,6 +1,7 @@
 //! What the outputs say in the same words.
 
-use crate::model::{Anomaly, Request};
+use crate::diagnose;
+use crate::model::{Anomaly, CauseId, Exchange, Field, Message, Part, Request, Side, Span};
 
 /// The URL of a request: `http://`, its host and its target; the target alone where that makes no
 /// URL (no host, `CONNECT`, `OPTIONS *`).
@@ -10,6 +11,33 @@ pub(super) fn url(request: &Request) -> Vec<u8> {
         Some(host) if target.starts_with(b"/") => [b"http://", host, target].concat(),
         _ => target.to_vec(),
     }
+}
+
+/// The message that a span lies in.
+pub(super) fn span_message(exchange: &Exchange, span: Span) -> Option<&Message> {
+    match span.message {
+        Side::Request => exchange.request.as_ref().map(|r| &r.message),
+        Side::Response => exchange.response.as_ref().map(|r| &r.message),
+    }
+}
+
+/// The header field that a span is; `None` where it is something else.
+pub(super) fn span_field(exchange: &Exchange, span: Span) -> Option<Field<'_>> {
+    let Part::Field(index) = span.part else {
+        return None;
+    };
+    span_message(exchange, span)?.head.fields().nth(index)
+}
+
+/// Whether the answer refuses something: a client or server error (RFC 9110 section 15).
+pub(super) fn is_refused(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|r| r.status >= 400)
+}
+
+/// A cause, in words that complete "It was refused because …".
+pub(super) fn because(id: CauseId) -> Option<&'static str> {
+    let cause = diagnose::CAUSES.iter().find(|cause| cause.id == id)?;
+    Some(cause.because)
 }
 
 /// Every anomaly, for the schema.

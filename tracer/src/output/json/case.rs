@@ -3,12 +3,15 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::chain::{self, HopLine};
 use super::message::{RequestMessage, ResponseMessage};
+use super::verdict::{EvidenceLine, GroupLine, PaceLine, SiblingLine, VerdictLine};
 use super::{JsonOptions, SCHEMA, writer};
 use crate::model::{Anomaly, Case, ClientAddress, ClientSource, Endpoint, Owner, OwnerQuality};
 use crate::output::words;
 
-/// An exchange that the filter let pass.
+/// An exchange that the filter let pass, the way of its request through this host, and the
+/// conclusion. Without further word, a key describes the exchange that the filter let pass.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct CaseLine {
     /// Version of this format.
@@ -47,6 +50,21 @@ pub struct CaseLine {
     /// What was odd about the exchange: names such as `early_response`.
     #[schemars(extend("examples" = anomalies()))]
     pub anomalies: Vec<String>,
+    /// Who refused it, and why.
+    pub verdict: VerdictLine,
+    /// The hops that the request took, from the client inwards; at least one.
+    pub hops: Vec<HopLine>,
+    /// Which of the hops the filter let pass: its place in `hops`. Its messages are those of the
+    /// line, and are not written a second time.
+    pub reported: usize,
+    /// Facts that speak for or against a cause.
+    pub evidence: Vec<EvidenceLine>,
+    /// Exchanges of the same method and route that were not refused, the most alike first.
+    pub siblings: Vec<SiblingLine>,
+    /// What the same client asked for just before.
+    pub pace: PaceLine,
+    /// The cases of the same shape so far; `null` where they are not counted.
+    pub group: Option<GroupLine>,
 }
 
 /// One end of a connection.
@@ -184,6 +202,17 @@ impl CaseLine {
                 .iter()
                 .map(|a| words::anomaly(*a).0.to_owned())
                 .collect(),
+            verdict: VerdictLine::new(case),
+            hops: chain::hops(case, options),
+            reported: case.chain.reported_at(),
+            evidence: case
+                .evidence
+                .iter()
+                .map(|evidence| EvidenceLine::new(evidence, &case.chain))
+                .collect(),
+            siblings: case.siblings.iter().map(SiblingLine::from).collect(),
+            pace: PaceLine::from(case.pace),
+            group: GroupLine::new(case.group),
         }
     }
 }

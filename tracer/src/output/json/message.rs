@@ -242,6 +242,15 @@ impl WireText {
     }
 }
 
+impl From<model::Field<'_>> for Field {
+    fn from(field: model::Field<'_>) -> Self {
+        Self {
+            name: WireText::from(field.name),
+            value: WireText::from(field.value),
+        }
+    }
+}
+
 impl From<&[u8]> for WireText {
     fn from(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
@@ -252,11 +261,7 @@ impl From<&[u8]> for WireText {
 }
 
 fn fields(head: &Head) -> Vec<Field> {
-    let field = |f: model::Field<'_>| Field {
-        name: WireText::from(f.name),
-        value: WireText::from(f.value),
-    };
-    head.fields().map(field).collect()
+    head.fields().map(Field::from).collect()
 }
 
 fn version(minor: u8) -> String {

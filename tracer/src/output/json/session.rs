@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::verdict::GroupLine;
 use super::{SCHEMA, writer};
 use crate::model::{Health, LossPlace};
+use crate::output::groups::Groups;
 use crate::output::redact::Secrets;
 use crate::output::{Mode, Session};
 
@@ -80,6 +82,10 @@ pub struct Summary {
     pub cases: u64,
     /// What was not seen, or not understood.
     pub not_seen: NotSeen,
+    /// The groups of cases, the oldest first; at most 64.
+    pub groups: Vec<GroupLine>,
+    /// Groups that are not in `groups`, because it was full.
+    pub groups_not_listed: u64,
 }
 
 /// What was not seen, or not understood.
@@ -160,7 +166,7 @@ pub struct Missing {
 }
 
 impl Summary {
-    pub(super) fn new(health: &Health) -> Self {
+    pub(super) fn new(health: &Health, groups: &Groups<()>) -> Self {
         Self {
             schema: SCHEMA,
             first_packet_at: health.first_at.map(writer::time),
@@ -199,6 +205,12 @@ impl Summary {
                 evicted_bytes: health.evicted_bytes,
                 evicted_packets: health.evicted_packets,
             },
+            groups: groups
+                .rows()
+                .iter()
+                .filter_map(|row| GroupLine::new(row.group))
+                .collect(),
+            groups_not_listed: groups.not_listed(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{
     OwnerQuality, Timestamp,
 };
 use crate::output::{Mode, escape};
-use crate::testing::{self, START, refused_post, request_bytes, response};
+use crate::testing::{self, START, cases, refused_post, request_bytes, response};
 
 #[test]
 fn a_session() {
@@ -17,6 +17,47 @@ fn a_session() {
         &[testing::case(rich_exchange())],
         &rich_health()
     )));
+}
+
+#[test]
+fn a_verdict() {
+    let case = &lines(&[cases::in_group(cases::relayed(), 2)], &Health::default())[1];
+    insta::assert_snapshot!(pretty(std::slice::from_ref(case)));
+}
+
+#[test]
+fn other_verdicts() {
+    let cases = [
+        cases::delegated(),
+        cases::issued_for_unknown_reasons(),
+        cases::next_hop_not_read(),
+        cases::refused_by_a_cdn(),
+    ];
+    let lines = lines(&cases, &Health::default());
+    let of_interest = lines[1..5].iter().map(|line| {
+        let hop = |hop: &Value| {
+            serde_json::json!({
+                "server": hop["server"]["address"], "status": hop["status"],
+                "asked": hop["asked"], "side_calls": hop["side_calls"].as_array().unwrap().len(),
+            })
+        };
+        let hops: Vec<Value> = line["hops"].as_array().unwrap().iter().map(hop).collect();
+        serde_json::json!({"verdict": line["verdict"], "hops": hops})
+    });
+    insta::assert_snapshot!(pretty(&of_interest.collect::<Vec<_>>()));
+}
+
+#[test]
+fn the_reported_messages_are_written_once() {
+    let mut case = cases::relayed();
+    let response = case.chain.reported.exchange.response.as_mut().unwrap();
+    response.message.body.kept = b"only-once-in-the-line".to_vec();
+    let (line, text) = CaseLineValue::of_case(&case, options()).both();
+    assert_eq!(text.matches("only-once-in-the-line").count(), 1);
+    assert_eq!(line["reported"], 0);
+    assert!(line["hops"][0]["response"].is_null());
+    assert_eq!(line["hops"][0]["status"], 403);
+    assert_eq!(line["hops"][1]["response"]["status"], 403);
 }
 
 #[test]
@@ -95,7 +136,16 @@ fn every_line_is_as_the_schema_says() {
     orphan.request = None;
     let mut unanswered = refused_post();
     unanswered.response = None;
-    let cases = [rich_exchange(), refused_post(), orphan, unanswered].map(testing::case);
+    let mut cases = [rich_exchange(), refused_post(), orphan, unanswered]
+        .map(testing::case)
+        .to_vec();
+    cases.extend([
+        cases::relayed(),
+        cases::in_group(cases::delegated(), 4),
+        cases::issued_for_unknown_reasons(),
+        cases::next_hop_not_read(),
+        cases::refused_by_a_cdn(),
+    ]);
     for health in [Health::default(), rich_health()] {
         for line in lines(&cases, &health) {
             validator::check(&schema, &line).unwrap_or_else(|e| panic!("{e}\n{line:#}"));
@@ -125,6 +175,9 @@ proptest! {
         let mut exchange = refused_post();
         exchange.client_addresses[0].text = text.clone();
         exchange.response = Some(response("HTTP/1.1 403 No\r\n\r\n", text.as_bytes()).into());
+        let hostile = CaseLineValue::of_case(&cases::with_text_everywhere(&text), options());
+        prop_assert!(!hostile.1.trim_end_matches('\n').chars().any(escape::is_hidden));
+        prop_assert_eq!(hostile.0["evidence"][0]["fact"].as_str(), Some(text.as_str()));
         let (case, line) = CaseLineValue::of(exchange, options()).both();
         prop_assert!(!line.trim_end_matches('\n').chars().any(escape::is_hidden), "{line:?}");
         prop_assert_eq!(case["client_addresses"][0]["text"].as_str(), Some(text.as_str()));
@@ -140,9 +193,13 @@ struct CaseLineValue(Value, String);
 
 impl CaseLineValue {
     fn of(exchange: Exchange, options: JsonOptions) -> Self {
+        Self::of_case(&testing::case(exchange), options)
+    }
+
+    fn of_case(case: &Case, options: JsonOptions) -> Self {
         let mut out = Vec::new();
         let mut sink = JsonSink::new(&mut out, options);
-        sink.case(&testing::case(exchange)).unwrap();
+        sink.case(case).unwrap();
         let line = String::from_utf8(out).unwrap();
         Self(serde_json::from_str(&line).unwrap(), line)
     }

@@ -3,8 +3,12 @@
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
-/// Secrets remembered for the sweep. Bounds its time: a body full of tokens is redacted anyway.
+/// Secrets of one exchange that are remembered for the sweep. Bounds its time: a body full of
+/// tokens is redacted anyway.
 const REMEMBERED: usize = 64;
+
+/// Secrets of all exchanges of a case that are remembered.
+const REMEMBERED_IN_ALL: usize = 256;
 
 /// Shorter ones turn up by chance.
 const SHORTEST_SWEPT: usize = 8;
@@ -13,9 +17,20 @@ const SHORTEST_SWEPT: usize = 8;
 const MASK_START: &[u8] = b"[redacted ";
 
 /// Replaces secrets, and remembers them to find their repetitions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Masks {
     found: Vec<Vec<u8>>,
+    /// How many of them there may be.
+    room: usize,
+}
+
+impl Default for Masks {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            room: REMEMBERED,
+        }
+    }
 }
 
 impl Masks {
@@ -28,7 +43,7 @@ impl Masks {
             return;
         }
         out.extend_from_slice(mask(secret).as_bytes());
-        if self.found.len() < REMEMBERED
+        if self.found.len() < self.room
             && secret.len() >= SHORTEST_SWEPT
             && !is_word(secret)
             && memmem::find(MASK_START, secret).is_none()
@@ -36,6 +51,11 @@ impl Masks {
         {
             self.found.push(secret.to_vec());
         }
+    }
+
+    /// Makes room for the secrets of another exchange.
+    pub(super) fn make_room(&mut self) {
+        self.room = (self.found.len() + REMEMBERED).min(REMEMBERED_IN_ALL);
     }
 
     /// Replaces every repetition of the secrets that were found.

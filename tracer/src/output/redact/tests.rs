@@ -77,6 +77,59 @@ fn headers() {
 }
 
 #[test]
+fn a_secret_of_one_hop_goes_from_the_whole_case() {
+    let mut case = testing::cases::relayed();
+    let quote = format!("It was {SECRET}.");
+    let inner = &mut case.chain.after[0].exchange;
+    inner.request = Some(
+        request(
+            &format!("POST / HTTP/1.1\r\nHost: x\r\nX-Api-Key: {SECRET}\r\n\r\n"),
+            b"",
+        )
+        .into(),
+    );
+    case.chain.reported.exchange.response =
+        Some(response("HTTP/1.1 403 No\r\n\r\n", quote.as_bytes()).into());
+    case.siblings[0].response = Some(response("HTTP/1.1 200 OK\r\n\r\n", quote.as_bytes()).into());
+    for evidence in &mut case.evidence {
+        evidence.fact.clone_from(&quote);
+    }
+    let verdict = &mut case.verdict;
+    verdict.reasons = vec![quote.clone()];
+    verdict.limits = vec![quote.clone()];
+    verdict.next_step.clone_from(&quote);
+    verdict.findings[0].next_step = quote.clone() + " password=an0therSecret";
+    super::case(&mut case);
+    let shown = format!("{case:?}");
+    assert!(!shown.contains(SECRET) && !shown.contains("an0therSecret"));
+    let body = |exchange: &Exchange| {
+        let body = &exchange.response.as_ref().unwrap().message.body;
+        String::from_utf8(body.kept.clone()).unwrap()
+    };
+    let wanted = quote.replace(SECRET, MASK);
+    assert_eq!(body(case.exchange()), wanted);
+    assert_eq!(body(&case.siblings[0]), wanted);
+    assert_eq!(case.evidence[0].fact, wanted);
+    assert_eq!(case.verdict.next_step, wanted);
+}
+
+#[test]
+fn fields_keep_their_places() {
+    let mut case = testing::cases::relayed();
+    let names = |case: &Case| -> Vec<Vec<u8>> {
+        let exchanges = case.chain.exchanges();
+        let heads = exchanges.map(|e| &e.request.as_ref().unwrap().message.head);
+        heads
+            .flat_map(Head::fields)
+            .map(|f| f.name.to_vec())
+            .collect()
+    };
+    let before = names(&case);
+    super::case(&mut case);
+    assert_eq!(names(&case), before);
+}
+
+#[test]
 fn targets() {
     for (target, redacted) in [
         ("/orders?page=2", "/orders?page=2"),

@@ -10,6 +10,8 @@ use crate::output::escape;
 const LONGEST_PATH: usize = 256;
 /// Digits of a container's id that tools show.
 const SHORT_ID: usize = 12;
+/// Addresses of a client that are told in one line.
+const MOST_TOLD: usize = 8;
 
 /// Both ends, and the table of client addresses where there is more in it than the socket's peer.
 pub(super) fn write(out: &mut String, exchange: &Exchange, styles: &Styles) -> fmt::Result {
@@ -22,6 +24,19 @@ pub(super) fn write(out: &mut String, exchange: &Exchange, styles: &Styles) -> f
         out.push('\n');
     }
     client_addresses(out, exchange)
+}
+
+/// Who the client is, as the server of an exchange was told: `10.0.0.7 by the socket`.
+pub(super) fn told(exchange: &Exchange) -> String {
+    let rows = exchange.client_addresses.iter().take(MOST_TOLD).map(|row| {
+        let text = escape::line(row.text.as_bytes(), LONGEST_PATH);
+        format!("{text} by {}", source(row.source))
+    });
+    let rows: Vec<String> = rows.collect();
+    if rows.is_empty() {
+        return format!("{} by the socket", exchange.client.addr.ip().to_canonical());
+    }
+    rows.join(", ")
 }
 
 fn process(out: &mut String, end: &Endpoint, styles: &Styles) -> fmt::Result {
@@ -89,15 +104,7 @@ fn client_addresses(out: &mut String, exchange: &Exchange) -> fmt::Result {
     }
     out.write_str("    who the client is, by\n")?;
     for row in &exchange.client_addresses {
-        let source = match row.source {
-            ClientSource::SocketPeer => "the socket",
-            ClientSource::ProxyProtocol => "PROXY protocol",
-            ClientSource::XForwardedFor => "X-Forwarded-For",
-            ClientSource::XRealIp => "X-Real-IP",
-            ClientSource::Forwarded => "Forwarded",
-            ClientSource::CfConnectingIp => "CF-Connecting-IP",
-            ClientSource::TrueClientIp => "True-Client-IP",
-        };
+        let source = source(row.source);
         let text = escape::line(row.text.as_bytes(), LONGEST_PATH);
         let note = if row.addr.is_none() {
             "  (no address)"
@@ -107,4 +114,16 @@ fn client_addresses(out: &mut String, exchange: &Exchange) -> fmt::Result {
         writeln!(out, "      {source:16}  {text}{note}")?;
     }
     Ok(())
+}
+
+fn source(source: ClientSource) -> &'static str {
+    match source {
+        ClientSource::SocketPeer => "the socket",
+        ClientSource::ProxyProtocol => "PROXY protocol",
+        ClientSource::XForwardedFor => "X-Forwarded-For",
+        ClientSource::XRealIp => "X-Real-IP",
+        ClientSource::Forwarded => "Forwarded",
+        ClientSource::CfConnectingIp => "CF-Connecting-IP",
+        ClientSource::TrueClientIp => "True-Client-IP",
+    }
 }

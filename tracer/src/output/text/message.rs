@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::style::Styles;
 use super::{LONGEST_NAME, LONGEST_VALUE, TextOptions, count, request_line, status, thousands};
-use crate::model::{Body, Framing, GapKind, Head, Message, MessageEnd, Request, Response};
+use crate::model::{Body, Field, Framing, GapKind, Head, Message, MessageEnd, Request, Response};
 use crate::output::escape;
 
 /// Bytes of binary content that are shown, and how many of them a line.
@@ -29,8 +29,13 @@ pub(super) fn response(
     options: &TextOptions,
     styles: &Styles,
 ) -> fmt::Result {
-    let line = format!("HTTP/1.{} {}", response.minor_version, status(response));
+    let line = status_line(response);
     message(out, '<', &line, &response.message, options, styles)
+}
+
+/// The start line of a response.
+pub(super) fn status_line(response: &Response) -> String {
+    format!("HTTP/1.{} {}", response.minor_version, status(response))
 }
 
 /// How much of a request's body was seen, of how much.
@@ -82,11 +87,8 @@ fn message(
     options: &TextOptions,
     styles: &Styles,
 ) -> fmt::Result {
-    let Styles { faint, strong, .. } = styles;
-    writeln!(
-        out,
-        "    {faint}{mark}{faint:#} {strong}{start_line}{strong:#}"
-    )?;
+    let Styles { faint, .. } = styles;
+    start(out, mark, start_line, styles)?;
     fields(out, mark, &message.head, styles)?;
     writeln!(out, "    {faint}{mark}{faint:#}")?;
     body(out, &message.body, options, styles)?;
@@ -97,9 +99,33 @@ fn message(
     Ok(())
 }
 
+/// The start line, of which everything from the wire is escaped.
+pub(super) fn start(
+    out: &mut String,
+    mark: char,
+    start_line: &str,
+    styles: &Styles,
+) -> fmt::Result {
+    let Styles { faint, strong, .. } = styles;
+    writeln!(
+        out,
+        "    {faint}{mark}{faint:#} {strong}{start_line}{strong:#}"
+    )
+}
+
 fn fields(out: &mut String, mark: char, head: &Head, styles: &Styles) -> fmt::Result {
+    some_fields(out, mark, head.fields(), styles)
+}
+
+/// Header fields, a line each.
+pub(super) fn some_fields<'a>(
+    out: &mut String,
+    mark: char,
+    fields: impl IntoIterator<Item = Field<'a>>,
+    styles: &Styles,
+) -> fmt::Result {
     let Styles { faint, .. } = styles;
-    for field in head.fields() {
+    for field in fields {
         let name = escape::line(field.name, LONGEST_NAME);
         let value = escape::line(field.value, LONGEST_VALUE);
         writeln!(out, "    {faint}{mark}{faint:#} {name}: {value}")?;
@@ -107,7 +133,13 @@ fn fields(out: &mut String, mark: char, head: &Head, styles: &Styles) -> fmt::Re
     Ok(())
 }
 
-fn body(out: &mut String, body: &Body, options: &TextOptions, styles: &Styles) -> fmt::Result {
+/// The content, as much of it as is to be shown.
+pub(super) fn body(
+    out: &mut String,
+    body: &Body,
+    options: &TextOptions,
+    styles: &Styles,
+) -> fmt::Result {
     if body.wire_len() == 0 {
         return Ok(());
     }

@@ -10,6 +10,10 @@ pub(super) struct Styles {
     pub(super) bad: Style,
     /// Guesses and oddities.
     pub(super) warn: Style,
+    /// Conclusions that leave no other explanation.
+    pub(super) sure: Style,
+    /// Conclusions that the evidence points to.
+    pub(super) good: Style,
     /// What frames the rest.
     pub(super) faint: Style,
 }
@@ -20,6 +24,8 @@ impl Styles {
             strong: Style::new().bold(),
             bad: AnsiColor::Red.on_default().bold(),
             warn: AnsiColor::Yellow.on_default(),
+            sure: AnsiColor::Green.on_default().bold(),
+            good: AnsiColor::Green.on_default(),
             faint: AnsiColor::Cyan.on_default(),
         }
     }

@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Write};
 
+use jiff::tz::TimeZone;
+
 use super::style::Styles;
-use super::{count, duration};
-use crate::model::{Health, LossPlace};
+use super::{LONGEST_NAME, count, duration, hops, request_and_status, thousands, time_of_day};
+use crate::model::{Case, Health, LossPlace};
 use crate::output::escape;
+use crate::output::groups::{Groups, Row};
 
 /// Bytes shown of a reason.
 const LONGEST: usize = 1024;
@@ -41,6 +44,56 @@ pub(super) fn write(out: &mut String, health: &Health, styles: &Styles) -> fmt::
         writeln!(out, "  {sentence}")?;
     }
     Ok(())
+}
+
+/// The groups of more than one case.
+pub(super) fn groups(
+    out: &mut String,
+    groups: &Groups<String>,
+    zone: &TimeZone,
+    styles: &Styles,
+) -> fmt::Result {
+    let Styles { strong, .. } = styles;
+    let mut rows = groups.rows().iter().filter(|row| row.group.count > 1);
+    let mut row = rows.next();
+    if row.is_some() || groups.not_listed() > 0 {
+        writeln!(out, "{strong}Cases alike{strong:#}")?;
+    }
+    while let Some(Row { group, label }) = row {
+        writeln!(
+            out,
+            "  {} like #{}, {} to {}: {label}",
+            thousands(group.count),
+            group.first_case,
+            time_of_day(group.first_at, zone),
+            time_of_day(group.last_at, zone),
+        )?;
+        row = rows.next();
+    }
+    match groups.not_listed() {
+        0 => Ok(()),
+        more => writeln!(out, "  {} more not listed", count(more, "group")),
+    }
+}
+
+/// What a group is called: request, status, issuer and cause of one of its cases.
+pub(super) fn label(case: &Case) -> String {
+    let mut label = request_and_status(case.exchange());
+    let issuer = &case.verdict.issuer;
+    if issuer.hop.is_some() || issuer.product.is_some() {
+        label.push_str(" by ");
+        match (&issuer.product, issuer.hop) {
+            (Some(product), _) => {
+                label.push_str(&escape::line(product.name.as_bytes(), LONGEST_NAME).to_string());
+            }
+            (None, hop) => label.push_str(&hops::name(case, hop.unwrap_or_default())),
+        }
+    }
+    if let Some(cause) = case.verdict.cause() {
+        label.push_str(", ");
+        label.push_str(cause.cause.name());
+    }
+    label
 }
 
 /// A sentence for each thing that is known to be missing, the worst first.

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::output::redact::Secrets;
 use crate::output::{Outputs, redact};
-use crate::testing::{self, START, refused_post, request, response, with_anomaly};
+use crate::testing::{self, START, cases, refused_post, request, response, with_anomaly};
 
 #[test]
 fn a_plain_refusal() {
@@ -89,6 +89,84 @@ fn binary_coded_and_secret_bodies() {
         &binary,
     )];
     insta::assert_snapshot!(shown(redact::exchange(&exchange)));
+}
+
+#[test]
+fn relayed_by_a_proxy() {
+    insta::assert_snapshot!(shown_redacted(cases::relayed(), options()));
+}
+
+#[test]
+fn relayed_by_a_proxy_with_every_message() {
+    let verbose = TextOptions {
+        verbose: true,
+        ..options()
+    };
+    insta::assert_snapshot!(shown_redacted(cases::relayed(), verbose));
+}
+
+#[test]
+fn replaced_behind_a_hop_that_the_filter_did_not_let_pass() {
+    insta::assert_snapshot!(shown_redacted(cases::replaced(), options()));
+}
+
+#[test]
+fn delegated_to_an_authoriser() {
+    insta::assert_snapshot!(above_the_messages(cases::delegated()));
+}
+
+#[test]
+fn issued_for_unknown_reasons() {
+    insta::assert_snapshot!(above_the_messages(cases::issued_for_unknown_reasons()));
+}
+
+#[test]
+fn a_next_hop_that_was_not_read() {
+    insta::assert_snapshot!(above_the_messages(cases::next_hop_not_read()));
+}
+
+#[test]
+fn a_server_elsewhere() {
+    insta::assert_snapshot!(above_the_messages(cases::refused_by_a_cdn()));
+}
+
+#[test]
+fn hostile_text_in_facts() {
+    let text = "\x1b[2Jgone\r\n    refused by  nobody \u{202e}txt password=hunter2hunter2";
+    insta::assert_snapshot!(above_the_messages(cases::with_text_everywhere(text)));
+}
+
+#[test]
+fn of_many_cases_alike_the_first_three_are_whole() {
+    let shown = |all| {
+        let mut out = Vec::new();
+        let mut sink = TextSink::new(&mut out, TextOptions { all, ..options() });
+        for count in 1..=5 {
+            sink.case(&cases::in_group(cases::relayed(), count))
+                .unwrap();
+        }
+        sink.finish(&Health::default()).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let whole = |text: &str| text.matches("refused by").count();
+    let text = shown(false);
+    assert_eq!(whole(&text), 3);
+    let (_, folded) = text.split_once("#6 like").unwrap();
+    insta::assert_snapshot!(format!("#6 like{folded}"));
+    assert_eq!(whole(&shown(true)), 5);
+}
+
+#[test]
+fn the_colour_says_how_sure_it_is() {
+    let coloured = TextOptions {
+        colour: true,
+        ..options()
+    };
+    let text = shown_case(&cases::relayed(), coloured);
+    assert!(
+        text.contains("— \x1b[1m\x1b[32mproven\x1b[0m") && text.contains("— \x1b[32mlikely\x1b[0m"),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -218,6 +296,7 @@ proptest! {
         raw in wire(), spans in proptest::collection::vec((0u32..80, 0u32..80), 6),
         body in wire(), host in ".{0,20}|[\\x00-\\u{ffff}]{0,40}", colour: bool,
     ) {
+        let hostile = host.clone();
         let mut exchange = refused_post();
         let head = Head {
             raw,
@@ -239,8 +318,13 @@ proptest! {
         exchange.client_addresses.push(ClientAddress {
             source: ClientSource::Forwarded, text: host, addr: None,
         });
-        let text = shown_case(&testing::case(exchange), TextOptions { colour, ..options() });
+        let text = shown_case(&testing::case(exchange.clone()), TextOptions { colour, ..options() });
         let text = if colour { without_styles(&text) } else { text };
+        let mut case = cases::with_text_everywhere(&hostile);
+        case.chain.after[0].exchange = exchange.clone();
+        case.siblings[0] = exchange;
+        let chain = shown_case(&case, TextOptions { verbose: true, ..options() });
+        prop_assert!(!chain.chars().any(|c| c != '\n' && escape::is_hidden(c)), "{chain:?}");
         prop_assert!(!text.chars().any(|c| c != '\n' && escape::is_hidden(c)), "{text:?}");
     }
 
@@ -296,6 +380,18 @@ fn shown(exchange: Exchange) -> String {
     shown_case(&testing::case(exchange), options())
 }
 
+fn shown_redacted(mut case: Case, options: TextOptions) -> String {
+    redact::case(&mut case);
+    shown_case(&case, options)
+}
+
+/// The first two parts of a block: verdict, and hops with what is said of them.
+fn above_the_messages(case: Case) -> String {
+    let text = shown_redacted(case, options());
+    let (above, _) = text.split_once("\n\n    client  ").unwrap();
+    above.to_owned()
+}
+
 fn shown_case(case: &Case, options: TextOptions) -> String {
     let mut out = Vec::new();
     TextSink::new(&mut out, options).case(case).unwrap();
@@ -306,6 +402,8 @@ fn options() -> TextOptions {
     TextOptions {
         colour: false,
         quiet: false,
+        all: false,
+        verbose: false,
         zone: TimeZone::fixed(jiff::tz::offset(2)),
         body_bytes: 100,
         body_kept: 16 << 10,
