@@ -48,9 +48,6 @@ pub fn verdict(chain: &Chain, evidence: &[Evidence]) -> Verdict {
 /// The causes, in the order in which they win where the evidence is equal.
 pub const CAUSES: &[Cause] = &[];
 
-/// Every cause that can be told.
-pub const CAUSES: &[Cause] = &[];
-
 /// A cause: how it is recognised, and what to say of it.
 ///
 /// Its confidence comes from three kinds of evidence .

@@ -61,7 +61,13 @@ fn unread(name: &str, peer: &UnreadPeer) -> String {
             addr.to_string(),
             format!("port {} is not traced (add it to -p)", addr.port()),
         ),
-        (None, _) => ("a Unix socket".to_owned(), "it has no packets".to_owned()),
+        (None, _) => (
+            peer.path.as_ref().map_or_else(
+                || "somebody over a Unix socket".to_owned(),
+                |path| format!("the Unix socket {path}"),
+            ),
+            "it has no packets".to_owned(),
+        ),
         (Some(addr), Unread::Tls) => (addr.to_string(), "it is TLS".to_owned()),
         (Some(addr), Unread::Http2) => (addr.to_string(), "it is HTTP/2".to_owned()),
         (Some(addr), Unread::UnixSocket | Unread::NotHttp | Unread::Unrecognised) => (

@@ -159,6 +159,7 @@ pub(crate) fn next_hop_not_read() -> Case {
     let mut case = case(through_nginx());
     let peer = |addr: Option<&str>, why| UnreadPeer {
         addr: addr.map(|addr| addr.parse().unwrap()),
+        path: None,
         why,
     };
     case.chain.reported.asked = Asked::Unread(vec![

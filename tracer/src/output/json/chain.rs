@@ -131,6 +131,8 @@ pub enum AskedWhat {
     Unread,
     /// It cannot be told.
     Unknown,
+    /// It cannot be told: its process served several requests at once.
+    Ambiguous,
     /// It cannot be told: the server is on another host, or its process is not known.
     ServerNotSeen,
     /// It cannot be told: records were lost meanwhile.
@@ -144,6 +146,8 @@ pub enum AskedWhat {
 pub struct UnreadLine {
     /// Address and port; `null` for a Unix socket.
     pub address: Option<String>,
+    /// What a Unix socket is bound to: a path, or `@` and an abstract name; `null` where not known.
+    pub path: Option<String>,
     /// Why it was not read.
     pub why: UnreadWhy,
 }
@@ -162,6 +166,8 @@ pub enum UnreadWhy {
     Http2,
     /// Something that is not HTTP, such as FastCGI or a database.
     NotHttp,
+    /// A protocol that is not recognised, such as FastCGI.
+    Unrecognised,
 }
 
 /// What a server changed between the hop that it answered and the hop that it asked.
@@ -347,6 +353,7 @@ impl From<&Asked> for AskedLine {
             Asked::Nobody => AskedWhat::Nobody,
             Asked::Unread(_) => AskedWhat::Unread,
             Asked::Unknown => AskedWhat::Unknown,
+            Asked::Ambiguous(_) => AskedWhat::Ambiguous,
             Asked::ServerNotSeen => AskedWhat::ServerNotSeen,
             Asked::Lost(_) => AskedWhat::Lost,
             Asked::OtherPortsNotSeen => AskedWhat::OtherPortsNotSeen,
@@ -364,12 +371,14 @@ impl From<&UnreadPeer> for UnreadLine {
     fn from(peer: &UnreadPeer) -> Self {
         Self {
             address: peer.addr.map(|addr| addr.to_string()),
+            path: peer.path.as_deref().map(str::to_owned),
             why: match peer.why {
                 Unread::PortNotTraced => UnreadWhy::PortNotTraced,
                 Unread::UnixSocket => UnreadWhy::UnixSocket,
                 Unread::Tls => UnreadWhy::Tls,
                 Unread::Http2 => UnreadWhy::Http2,
                 Unread::NotHttp => UnreadWhy::NotHttp,
+                Unread::Unrecognised => UnreadWhy::Unrecognised,
             },
         }
     }

@@ -63,6 +63,10 @@ pub(super) fn asked(asked: &Asked, name: &str) -> Option<String> {
             format!("{name} asked {}", peers.join("; "))
         }
         Asked::Unknown => format!("whom {name} asked is not known"),
+        Asked::Ambiguous(calls) => format!(
+            "{name} served several requests at once: {} may have been for this one",
+            count((*calls).into(), "call")
+        ),
         Asked::ServerNotSeen => {
             format!(
                 "whom {name} asked was not seen: it is on another host, or its process is not known"
@@ -188,9 +192,14 @@ fn peer(peer: &UnreadPeer) -> String {
         Unread::Tls => "in TLS, which is not read",
         Unread::Http2 => "in HTTP/2, which is not read",
         Unread::NotHttp => "in something that is not HTTP",
+        Unread::Unrecognised => "in a protocol that is not recognised (FastCGI, for one)",
     };
-    match peer.addr {
-        Some(addr) => format!("{addr}, {why}"),
-        None => format!("a Unix socket, {why}"),
+    match (peer.addr, &peer.path) {
+        (Some(addr), _) => format!("{addr}, {why}"),
+        (None, Some(path)) => {
+            let path = escape::line(path.as_bytes(), LONGEST_SENTENCE);
+            format!("the Unix socket {path}, {why}")
+        }
+        (None, None) => format!("a Unix socket, {why}"),
     }
 }
