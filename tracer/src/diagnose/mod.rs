@@ -1,6 +1,34 @@
 //! From evidence to a verdict: who made the refusal, and why.
 
+mod api_key_invalid;
+mod api_key_missing;
+mod api_key_scope;
+#[cfg(test)]
+mod checks;
+mod file_ownership;
+mod file_permission;
+mod htaccess_deny;
+mod ip_restriction;
+mod missing_index;
+mod nginx_deny;
+mod waf_block;
+mod words;
+
 use crate::model::{CauseId, Chain, Evidence, Hop};
+
+/// Every cause, in the order of [`CauseId::ALL`].
+pub const CAUSES: &[Cause] = &[
+    file_permission::CAUSE,
+    file_ownership::CAUSE,
+    htaccess_deny::CAUSE,
+    nginx_deny::CAUSE,
+    missing_index::CAUSE,
+    waf_block::CAUSE,
+    ip_restriction::CAUSE,
+    api_key_missing::CAUSE,
+    api_key_invalid::CAUSE,
+    api_key_scope::CAUSE,
+];
 
 /// A cause: how it is recognised, and what to say of it.
 ///

@@ -1,0 +1,270 @@
+//! Words that the next steps share: who served it, where, what was asked for, what to look for.
+//!
+//! Nothing here says a value that may be a secret: no header values but addresses and ids for
+//! support, no query, no body of a request.
+
+use super::Clues;
+use crate::model::{ClientSource, Part, Proves, Side};
+
+/// Names that nginx goes by, as a process and in fingerprints.
+pub(super) const NGINX: &[&str] = &["nginx", "openresty", "tengine"];
+/// Names that the Apache web server goes by. `Apache` alone is also the start of other products.
+pub(super) const APACHE: &[&str] = &["httpd", "apache2"];
+/// Names of PHP's process manager: `php-fpm8.2` and the like.
+pub(super) const PHP_FPM: &[&str] = &["fpm"];
+/// Names that Envoy goes by.
+pub(super) const ENVOY: &[&str] = &["envoy", "istio", "pilot"];
+
+/// The most characters of the wire that a next step quotes at once.
+const QUOTED: usize = 120;
+
+/// Where a product writes down why it refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    /// Words of product or process names; a name fits if one of its words begins with one.
+    pub(super) of: &'static [&'static str],
+    /// Which log.
+    pub(super) log: &'static str,
+    /// What to look for in it.
+    pub(super) find: &'static str,
+}
+
+/// "look in the error log of nginx (pid 7) at 10.0.0.2:80 for …", by the first product seen at
+/// the hop that `lines` knows; `None` where it knows none.
+pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
+    let (name, line) = names(clues)
+        .into_iter()
+        .find_map(|name| Some((name.clone(), lines.iter().find(|l| is(&name, l.of))?)))?;
+    let server = server(clues);
+    let whose = match clues.hop().and_then(|h| h.server()) {
+        Some(owner) if is(&owner.comm, line.of) => server,
+        _ => format!("{name} at or behind {server}"),
+    };
+    Some(format!(
+        "look in the {} of {whose} for {}",
+        line.log, line.find
+    ))
+}
+
+/// Whether the hop's process, or a mark of who made the answer, is of one of these names.
+pub(super) fn made_by(clues: &Clues<'_>, of: &[&str]) -> bool {
+    names(clues).iter().any(|name| is(name, of))
+}
+
+/// The server of the hop: its process and its address.
+pub(super) fn server(clues: &Clues<'_>) -> String {
+    let Some(hop) = clues.hop() else {
+        return "the server".to_owned();
+    };
+    let addr = hop.exchange.server.addr;
+    match hop.server() {
+        Some(owner) => format!(
+            "{} (pid {}) at {addr}",
+            cut(owner.comm.as_bytes()),
+            owner.pid
+        ),
+        None => format!("the server at {addr}"),
+    }
+}
+
+/// The account that the server runs as.
+pub(super) fn account(clues: &Clues<'_>) -> String {
+    clues.hop().and_then(|h| h.server()).map_or_else(
+        || "the account that it runs as".to_owned(),
+        |owner| format!("its account (uid {})", owner.uid),
+    )
+}
+
+/// Method and path of the request. The query stays out: it may hold keys.
+pub(super) fn request(clues: &Clues<'_>) -> String {
+    let method = clues
+        .hop()
+        .and_then(|h| h.exchange.request.as_ref())
+        .map_or_else(|| "the request".to_owned(), |r| cut(r.method()));
+    match path(clues) {
+        Some(path) => format!("{method} {path}"),
+        None => method,
+    }
+}
+
+/// The path that the server was asked for, without its query.
+pub(super) fn path(clues: &Clues<'_>) -> Option<String> {
+    let request = clues.hop()?.exchange.request.as_ref()?;
+    let path = request
+        .path_and_query()
+        .split(|b| matches!(b, b'?' | b'#'))
+        .next()?;
+    (!path.is_empty()).then(|| cut(path))
+}
+
+/// [`path`], or words for it where the request was not seen.
+pub(super) fn path_or(clues: &Clues<'_>, words: &str) -> String {
+    path(clues).unwrap_or_else(|| words.to_owned())
+}
+
+/// The host that the request names.
+pub(super) fn host(clues: &Clues<'_>) -> Option<String> {
+    let host = clues.hop()?.exchange.request.as_ref()?.host()?;
+    (!host.is_empty()).then(|| cut(host))
+}
+
+/// The first value of a field of the request. Only for fields that hold no secret.
+pub(super) fn field(clues: &Clues<'_>, name: &str) -> Option<String> {
+    let request = clues.hop()?.exchange.request.as_ref()?;
+    request.message.head.value(name).map(cut)
+}
+
+/// The address that the server saw as its client.
+pub(super) fn client(clues: &Clues<'_>) -> Option<String> {
+    let exchange = &clues.hop()?.exchange;
+    let peer = exchange.proxy_client.unwrap_or(exchange.client.addr);
+    Some(peer.ip().to_string())
+}
+
+/// The first address that a header names for the client, where it is another than the peer's.
+pub(super) fn said_client(clues: &Clues<'_>) -> Option<String> {
+    let seen = client(clues)?;
+    let exchange = &clues.hop()?.exchange;
+    let told = exchange.client_addresses.iter().find(|row| {
+        !matches!(
+            row.source,
+            ClientSource::SocketPeer | ClientSource::ProxyProtocol
+        )
+    })?;
+    let told = told.addr?.to_string();
+    (told != seen).then_some(told)
+}
+
+/// An id to ask the maker of the answer for, as the answer shows it.
+pub(super) fn reference(clues: &Clues<'_>) -> Option<String> {
+    let evidence = clues.find("response.reference")?;
+    let span = evidence.span.filter(|s| s.message == Side::Response)?;
+    let message = &clues.hop()?.exchange.response.as_ref()?.message;
+    match span.part {
+        Part::StartLine => None,
+        Part::Field(i) => {
+            let field = message.head.fields().nth(i)?;
+            Some(format!("{} {}", cut(field.name), cut(field.value)))
+        }
+        Part::Body(from, to) => {
+            let body = &message.body;
+            let bytes = body.decoded.as_ref().map_or(&body.kept, |d| &d.bytes);
+            Some(cut(bytes.get(from..to)?))
+        }
+    }
+}
+
+/// The names seen at the hop: who is marked as the maker of the answer, strongest first, then its
+/// process.
+fn names(clues: &Clues<'_>) -> Vec<String> {
+    let mut marks: Vec<_> = clues
+        .here()
+        .filter_map(|(_, e)| {
+            let (proves, product) = e.product.as_ref()?;
+            let is_process = e.id.starts_with("fingerprint.process-");
+            match proves {
+                Proves::Generated => Some((0, e.strength, product)),
+                Proves::Hint if is_process => Some((1, e.strength, product)),
+                _ => None,
+            }
+        })
+        .collect();
+    marks.sort_by_key(|(rank, strength, _)| (*rank, std::cmp::Reverse(*strength)));
+    let marks = marks
+        .into_iter()
+        .map(|(_, _, product)| product.name.clone());
+    let process = clues.hop().and_then(|h| h.server());
+    marks
+        .chain(process.map(|owner| owner.comm.to_string()))
+        .collect()
+}
+
+fn is(name: &str, of: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| of.iter().any(|start| word.starts_with(start)))
+}
+
+/// Text of the wire on one line, shortened.
+fn cut(bytes: &[u8]) -> String {
+    let some = bytes.get(..QUOTED.saturating_mul(4)).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(some);
+    let mut out: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(QUOTED)
+        .collect();
+    if text.chars().count() > QUOTED || some.len() < bytes.len() {
+        out.push('…');
+    }
+    out
+}
+
+/// The sentence with a capital letter and a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::checks::Stage;
+    use crate::model::{Kind, Strength};
+
+    #[test]
+    fn a_product_is_known_by_whole_words() {
+        assert!(is("Apache httpd", APACHE));
+        assert!(is("apache2", APACHE));
+        assert!(!is("Apache APISIX", APACHE));
+        assert!(!is("lighttpd", APACHE));
+        assert!(is("php-fpm8.2", PHP_FPM));
+        assert!(is("ModSecurity v3 (nginx connector)", NGINX));
+    }
+
+    #[test]
+    fn the_query_is_never_said() {
+        let stage = Stage::new("POST /a/b?api_key=hush HTTP/1.1\r\n\r\n", b"");
+        assert_eq!(request(&stage.clues()), "POST /a/b");
+        assert_eq!(path(&stage.clues()).as_deref(), Some("/a/b"));
+    }
+
+    #[test]
+    fn a_mark_of_the_maker_comes_before_the_process() {
+        let line = |of, log| Line {
+            of,
+            log,
+            find: "`x`",
+        };
+        let lines = [
+            line(NGINX, "error log"),
+            line(&["modsecurity"], "audit log"),
+        ];
+        let stage = Stage::plain().served_by("nginx");
+        let said = look(&stage.clues(), &lines).unwrap();
+        assert_eq!(
+            said,
+            "look in the error log of nginx (pid 40) at 10.0.0.2:8080 for `x`"
+        );
+        let stage = stage.marked("ModSecurity", Kind::WafModule, Strength::Strong);
+        let said = look(&stage.clues(), &lines).unwrap();
+        assert!(said.starts_with("look in the audit log of ModSecurity at or behind nginx"));
+        assert_eq!(look(&Stage::plain().clues(), &lines), None);
+    }
+
+    #[test]
+    fn a_reference_is_read_where_it_was_seen() {
+        let stage = Stage::plain().referenced();
+        assert_eq!(reference(&stage.clues()).as_deref(), Some("Server nginx"));
+    }
+
+    #[test]
+    fn long_and_odd_text_is_cut_to_one_line() {
+        let long = "é".repeat(500);
+        assert_eq!(cut(long.as_bytes()).chars().count(), QUOTED + 1);
+        assert_eq!(cut(b"a\r\nb"), "a  b");
+    }
+}
