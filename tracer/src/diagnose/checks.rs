@@ -2,7 +2,8 @@
 
 use super::{CAUSES, Cause, Clues};
 use crate::model::{
-    CauseId, Chain, Evidence, Kind, OwnerQuality, Part, Product, Proves, Side, Span, Strength,
+    CauseId, Chain, Evidence, Kind, Link, LinkRule, OwnerQuality, Part, Product, Proves, Side,
+    SideCall, Span, Strength,
 };
 use crate::testing::{exchange, owner, refused_post, request, response};
 
@@ -94,6 +95,33 @@ impl Stage {
 
     pub(super) fn served_by(mut self, comm: &str) -> Self {
         self.chain.reported.exchange.server.owner = Some(owner(comm, 40, OwnerQuality::Exact));
+        self
+    }
+
+    /// As [`Self::plain`], with this head as the answer.
+    pub(super) fn answered(head: &str) -> Self {
+        let mut stage = Self::plain();
+        stage.chain.reported.exchange.response = Some(Box::new(response(head, b"")));
+        stage
+    }
+
+    /// Whose server asked somebody else, who answered with this status.
+    pub(super) fn asked(mut self, comm: &str, status: u16) -> Self {
+        let mut exchange = refused_post();
+        exchange.server.owner = Some(owner(comm, 40, OwnerQuality::Exact));
+        if let Some(response) = &mut exchange.response {
+            response.status = status;
+        }
+        let link = Link {
+            rule: LinkRule::SameProcess,
+            strength: Strength::Strong,
+            agree: Vec::new(),
+            ambiguous_with: 0,
+        };
+        self.chain
+            .reported
+            .side_calls
+            .push(SideCall { exchange, link });
         self
     }
 
@@ -320,4 +348,6 @@ const PRODUCTS: &[&str] = &[
     "Google APIs",
     "GitHub API",
     "WordPress",
+    "Apigee",
+    "GitHub API",
 ];

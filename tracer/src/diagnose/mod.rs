@@ -3,14 +3,25 @@
 mod api_key_invalid;
 mod api_key_missing;
 mod api_key_scope;
+mod app_authorization;
+mod approval_required;
 #[cfg(test)]
 mod checks;
+mod client_certificate;
+mod cors_policy;
+mod csrf_token;
 mod file_ownership;
 mod file_permission;
+mod gateway_policy;
+mod gateway_routing;
+mod hotlink_referer;
 mod htaccess_deny;
 mod ip_restriction;
+mod malformed_payload;
 mod missing_index;
 mod nginx_deny;
+mod rate_limit;
+mod user_agent_block;
 mod waf_block;
 mod words;
 
@@ -28,6 +39,17 @@ pub const CAUSES: &[Cause] = &[
     api_key_missing::CAUSE,
     api_key_invalid::CAUSE,
     api_key_scope::CAUSE,
+    cors_policy::CAUSE,
+    csrf_token::CAUSE,
+    malformed_payload::CAUSE,
+    app_authorization::CAUSE,
+    gateway_policy::CAUSE,
+    gateway_routing::CAUSE,
+    rate_limit::CAUSE,
+    approval_required::CAUSE,
+    hotlink_referer::CAUSE,
+    user_agent_block::CAUSE,
+    client_certificate::CAUSE,
 ];
 
 /// A cause: how it is recognised, and what to say of it.

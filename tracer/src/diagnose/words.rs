@@ -4,7 +4,7 @@
 //! support, no query, no body of a request.
 
 use super::Clues;
-use crate::model::{ClientSource, Part, Proves, Side};
+use crate::model::{ClientSource, Endpoint, Part, Proves, Side, SideCall};
 
 /// Names that nginx goes by, as a process and in fingerprints.
 pub(super) const NGINX: &[&str] = &["nginx", "openresty", "tengine"];
@@ -114,6 +114,51 @@ pub(super) fn field(clues: &Clues<'_>, name: &str) -> Option<String> {
     request.message.head.value(name).map(cut)
 }
 
+/// The first value of a field of the answer. Only for fields that hold no secret.
+pub(super) fn answer_field(clues: &Clues<'_>, name: &str) -> Option<String> {
+    let response = clues.hop()?.exchange.response.as_ref()?;
+    response.message.head.value(name).map(cut)
+}
+
+/// Scheme, host and port of an Origin or Referer; `null` stays as it is. What does not belong
+/// there (user, path, query) may be a secret and is left out.
+pub(super) fn origin(text: &str) -> Option<String> {
+    if text == "null" {
+        return Some(text.to_owned());
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let is_plain = |s: &str| {
+        s.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-._:[]".contains(&b))
+    };
+    let is_whole = !scheme.is_empty() && !host.is_empty() && is_plain(scheme) && is_plain(host);
+    is_whole.then(|| format!("{scheme}://{host}"))
+}
+
+/// A Content-Type without its parameters.
+pub(super) fn media_type(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+/// The product of a User-Agent.
+pub(super) fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or("an empty one")
+}
+
+/// Whom the server of the hop asked last whether to allow the request, if that one said no or
+/// failed.
+pub(super) fn authoriser(clues: &Clues<'_>) -> Option<String> {
+    let calls = &clues.hop()?.side_calls;
+    let status = |call: &SideCall| call.exchange.response.as_ref().map(|r| r.status);
+    let refused = |c: &&SideCall| matches!(status(c), Some(401 | 403));
+    let failed = |c: &&SideCall| status(c).is_none_or(|s| s >= 500);
+    let calls = || calls.iter().rev();
+    let call = calls().find(refused).or_else(|| calls().find(failed))?;
+    Some(end(&call.exchange.server))
+}
+
 /// The address that the server saw as its client.
 pub(super) fn client(clues: &Clues<'_>) -> Option<String> {
     let exchange = &clues.hop()?.exchange;
@@ -151,6 +196,19 @@ pub(super) fn reference(clues: &Clues<'_>) -> Option<String> {
             let bytes = body.decoded.as_ref().map_or(&body.kept, |d| &d.bytes);
             Some(cut(bytes.get(from..to)?))
         }
+    }
+}
+
+/// The process and address of one end of a connection.
+fn end(end: &Endpoint) -> String {
+    let addr = end.addr;
+    match &end.owner {
+        Some(owner) => format!(
+            "{} (pid {}) at {addr}",
+            cut(owner.comm.as_bytes()),
+            owner.pid
+        ),
+        None => format!("the server at {addr}"),
     }
 }
 
@@ -259,6 +317,19 @@ mod tests {
     fn a_reference_is_read_where_it_was_seen() {
         let stage = Stage::plain().referenced();
         assert_eq!(reference(&stage.clues()).as_deref(), Some("Server nginx"));
+    }
+
+    #[test]
+    fn an_origin_is_cut_to_what_it_is() {
+        let said = |text| origin(text).unwrap_or_default();
+        assert_eq!(said("https://a.example:8443"), "https://a.example:8443");
+        assert_eq!(
+            said("https://u:hush@a.example/p?t=hush"),
+            "https://a.example"
+        );
+        assert_eq!(said("null"), "null");
+        assert_eq!(said("hush"), "");
+        assert_eq!(said("https://hush hush"), "");
     }
 
     #[test]
