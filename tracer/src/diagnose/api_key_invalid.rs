@@ -25,9 +25,8 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "A credential was sent, and it was not accepted: a key that is unknown or switched \
-               off, a token that has expired, a signature that does not fit the request or is \
-               too old.",
+        what: "A credential was sent, and it was not accepted. The key is unknown or switched off, \
+               the token has expired, or the signature does not fit the request or is too old.",
         recognised: "The same route accepts other credentials. A JWT shows its times without any \
                      secret: `exp` before the request is enough. A signed AWS request shows its \
                      date, and S3 and MinIO answer a clock that is off with \
@@ -45,13 +44,12 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: ENVOY,
-        log: "access log",
-        find: "`jwt_authn_access_denied`, which names the reason",
+        say: "look in the access log of {server} for `jwt_authn_access_denied`, which names the \
+              reason",
     },
     Line {
         of: &["tyk", "kong", "apisix", "apinto"],
-        log: "log",
-        find: "the refused key and its reason",
+        say: "look in the log of {server} for why it refused the key",
     },
 ];
 
@@ -68,7 +66,7 @@ fn next_step(clues: &Clues<'_>) -> String {
         "compare the clocks of the token's issuer and of this host: the token was not yet valid"
             .to_owned()
     } else if let Some(look) = words::look(clues, LINES) {
-        look
+        format!("for {}, {look}", words::request(clues))
     } else {
         format!(
             "send {} with a fresh credential of the same account, and if it passes, find out in \

@@ -40,42 +40,55 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["spring", "tomcat", "java"],
-        log: "log (debug level for Spring Security)",
-        find: "`Pre-authenticated entry point called`",
+        say: "look in the log (debug level for Spring Security) of {server} for \
+              `Pre-authenticated entry point called`",
     },
     Line {
         of: ENVOY,
-        log: "access log",
-        find: "`ext_authz_denied` or `rbac_access_denied` in the response details",
+        say: "look in the access log of {server} for `ext_authz_denied` or `rbac_access_denied` \
+              in the response details",
     },
 ];
 
 fn next_step(clues: &Clues<'_>) -> String {
     let request = words::request(clues);
-    let mut step = format!(
-        "send {request} again with the credential that {} expects (Authorization, an API key \
-         header or a session cookie; none arrived)",
-        words::server(clues)
-    );
-    if clues.at > 0 {
-        step.push_str(", and check whether the hop before it dropped one");
-    } else if let Some(look) = words::look(clues, LINES) {
-        step.push_str(", and if that does not help, ");
-        step.push_str(&look);
-    }
+    let server = words::server(clues);
+    let step = match (words::dropped(clues), words::look(clues, LINES)) {
+        (Some((name, dropper)), _) => format!(
+            "have {dropper} pass {name} on to {server}: it came with the request and was not sent \
+             further"
+        ),
+        (None, Some(look)) => format!(
+            "send {request} again with the credential that {server} expects, and if that does not \
+             help, {look}"
+        ),
+        (None, None) => format!(
+            "send {request} again with the credential that {server} expects (Authorization, an \
+             API key header or a session cookie)"
+        ),
+    };
     words::sentence(&step)
 }
 
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::said;
+    use crate::diagnose::checks::{Stage, said};
 
     #[test]
     fn says_what_to_send_and_to_whom() {
         let said = said(&CAUSE, "gunicorn");
         assert!(said.contains("POST /orders again"));
         assert!(said.contains("gunicorn (pid 40)"));
+    }
+
+    #[test]
+    fn names_the_hop_that_dropped_it() {
+        let outer = "POST /a HTTP/1.1\r\nAuthorization: Bearer hush\r\n\r\n";
+        let stage = Stage::plain().served_by("gunicorn").after(outer, "nginx");
+        let said = (CAUSE.next_step)(&stage.clues());
+        assert!(said.starts_with("Have nginx (pid 40) at 10.0.0.2:8080 pass Authorization on"));
+        assert!(!said.contains("hush"));
     }
 
     #[test]

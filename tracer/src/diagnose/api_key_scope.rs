@@ -20,7 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "The credential is accepted, but it does not reach this far: its scopes, its \
+        what: "The credential is accepted, but it does not reach this far. Its scopes, its \
                audience, its group or its plan do not include what this method and route ask for.",
         recognised: "The same credential works elsewhere, for a GET or on another route, or \
                      another one works here. The clearest sign is a `WWW-Authenticate` with \
@@ -39,18 +39,16 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: ENVOY,
-        log: "access log",
-        find: "`jwt_authn_access_denied`",
+        say: "look in the access log of {server} for `jwt_authn_access_denied`, which names the \
+              reason",
     },
     Line {
         of: &["github"],
-        log: "answer's `x-accepted-github-permissions`",
-        find: "the permission that it wants",
+        say: "read in the answer's `x-accepted-github-permissions` which permission is wanted",
     },
     Line {
         of: &["kong"],
-        log: "configuration",
-        find: "the acl plugin on this route, and the groups of the consumer",
+        say: "find the acl plugin on this route in {server} and the groups of the consumer",
     },
 ];
 
@@ -64,7 +62,7 @@ fn next_step(clues: &Clues<'_>) -> String {
         "the scopes or plan of the key"
     };
     let step = match words::look(clues, LINES) {
-        Some(look) => format!("{look}, and compare it with {scopes}"),
+        Some(look) => format!("{look}, and compare that with {scopes}"),
         None => format!(
             "compare {scopes} with what {} asks for on {request}, grant what is lacking and get a \
              new token",

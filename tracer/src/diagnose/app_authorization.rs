@@ -16,7 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "The application knows who is asking, and its own rules say no: the account lacks a \
+        what: "The application knows who is asking, and its own rules say no. The account lacks a \
                role, the object belongs to somebody else, or the tenant in the request is not \
                the one of the session.",
         recognised: "The credential works for other routes, the application's own process writes \
@@ -37,28 +37,27 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["httpd", "apache2"],
-        log: "error log",
-        find: "AH01631 (a user who may not), or else ask the application behind it",
+        say: "look in the error log of {server} for AH01631 (a user who may not), or else in the \
+              application's log behind it",
     },
     Line {
         of: &["wordpress"],
-        log: "answer's body",
-        find: "its code (`rest_forbidden` and the like), which names the permission that was \
-               checked",
+        say: "read the code in the answer's body (`rest_forbidden` and the like), which names the \
+              permission that was checked",
     },
 ];
 
 fn next_step(clues: &Clues<'_>) -> String {
     let request = words::request(clues);
     let step = match (words::look(clues, LINES), words::reference(clues)) {
-        (Some(look), _) => look,
+        (Some(look), _) => format!("for {request}, {look}"),
         (None, Some(id)) => format!(
-            "look in the application's log at {} for `{id}` and for the check that {request} \
+            "look in the application log of {} for `{id}` and for the check that {request} \
              failed",
             words::server(clues)
         ),
         (None, None) => format!(
-            "look in the application's log at {} for {request} at that time, and compare the \
+            "look in the application log of {} for {request} at that time, and compare the \
              account's roles and ownership with what the handler checks",
             words::server(clues)
         ),

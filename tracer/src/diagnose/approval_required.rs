@@ -32,26 +32,25 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["apinto", "apipark"],
-        log: "portal (APIPark)",
-        find: "the application's subscription to the service, and whether it is approved, pending \
-               or expired",
+        say: "see in the portal of {server} whether the application's subscription to the service \
+              is approved, pending or expired",
     },
     Line {
         of: &["google"],
-        log: "API console",
-        find: "the service named in the answer (`SERVICE_DISABLED`), and enable it for the project",
+        say: "enable the service that the answer names (`SERVICE_DISABLED`) for the project in \
+              the API console",
     },
     Line {
         of: &["apigee"],
-        log: "API products",
-        find: "one that holds this path and method, and whether the app's key is approved for it",
+        say: "see whether an API product holds this path and method, and whether the key of the \
+              application is approved for it",
     },
 ];
 
 fn next_step(clues: &Clues<'_>) -> String {
     let request = words::request(clues);
     let step = match words::look(clues, LINES) {
-        Some(look) => format!("{look} ({request} was refused)"),
+        Some(look) => format!("for {request}, {look}"),
         None => format!(
             "ask the owner of the service behind {} whether the application that sent {request} \
              has an approved subscription, and have it approved or renewed",
@@ -71,7 +70,7 @@ mod tests {
     fn names_the_portal() {
         let stage = Stage::plain().marked("Apinto", Kind::ApiGateway, Strength::Strong);
         let said = (CAUSE.next_step)(&stage.clues());
-        assert!(said.contains("portal (APIPark)"));
+        assert!(said.contains("in the portal of Apinto"));
         assert!(said.contains("pending"));
     }
 

@@ -125,6 +125,15 @@ impl Stage {
         self
     }
 
+    /// With a previous hop of this request, served by this process.
+    pub(super) fn after(mut self, head: &str, comm: &str) -> Self {
+        let mut outer = Self::new(head, b"").served_by(comm).chain.reported;
+        std::mem::swap(&mut outer, &mut self.chain.reported);
+        self.chain.after.push(outer);
+        self.at = 1;
+        self
+    }
+
     pub(super) fn marked(self, name: &str, kind: Kind, strength: Strength) -> Self {
         let product = Product {
             name: name.to_owned(),

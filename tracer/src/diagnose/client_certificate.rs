@@ -30,18 +30,16 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "error log (info level)",
-        find: "`client SSL certificate verify error` or `client sent no required SSL certificate`",
+        say: "look in the error log of {server} (info level) for `client SSL certificate verify \
+              error` or `client sent no required SSL certificate`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH02261, AH02262, AH10158, AH02219 or AH02229",
+        say: "look in the error log of {server} for AH02261, AH02262, AH10158, AH02219 or AH02229",
     },
     Line {
         of: &["iis"],
-        log: "log",
-        find: "sc-substatus 7, 12, 13, 16 or 17",
+        say: "look in the log of {server} for sc-substatus 7, 12, 13, 16 or 17",
     },
 ];
 

@@ -31,26 +31,22 @@ pub(super) const CAUSE: Cause = Cause {
                    a CORS error for it. An OPTIONS may also be refused by a layer that wants \
                    credentials, which a preflight never carries.",
         mend: "Add the calling origin, the method and the headers to the CORS policy of the layer \
-               that answers. Let OPTIONS pass before authentication. If several layers set CORS \
-               headers, leave it to one.",
+               that answers. Let OPTIONS pass before authentication.",
     },
 };
 
 const LINES: &[Line] = &[
     Line {
         of: &["spring", "tomcat", "java"],
-        log: "log (debug level)",
-        find: "the CORS filter's rejection",
+        say: "look in the log of {server} at debug level for what the CORS filter rejected",
     },
     Line {
         of: &["s3", "minio"],
-        log: "bucket configuration",
-        find: "its CORS rules",
+        say: "find the CORS rules of the bucket",
     },
     Line {
         of: &["kong", "apisix", "apinto", "tyk"],
-        log: "configuration",
-        find: "the cors plugin on this route",
+        say: "find the cors plugin on this route in {server}",
     },
 ];
 

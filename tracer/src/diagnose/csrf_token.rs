@@ -50,38 +50,33 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["django"],
-        log: "log (logger django.security.csrf)",
-        find: "`Forbidden (CSRF` or `Forbidden (Origin checking failed`, which names the reason",
+        say: "look in the log of {server} (logger django.security.csrf) for `Forbidden (CSRF` or \
+              `Forbidden (Origin checking failed`, which names the reason",
     },
     Line {
         of: &["spring", "tomcat", "java"],
-        log: "log (debug level)",
-        find: "`Invalid CSRF token found for`",
+        say: "look in the log of {server} at debug level for `Invalid CSRF token found for`",
     },
     Line {
         of: &["tornado", "jupyter"],
-        log: "log",
-        find: "`'_xsrf' argument missing from POST`",
+        say: "look in the log of {server} for `'_xsrf' argument missing from POST`",
     },
     Line {
         of: &["rack", "sinatra"],
-        log: "log",
-        find: "`attack prevented by Rack::Protection`",
+        say: "look in the log of {server} for `attack prevented by Rack::Protection`",
     },
     Line {
         of: &["jenkins"],
-        log: "log",
-        find: "`No valid crumb was included in request`",
+        say: "look in the log of {server} for `No valid crumb was included in request`",
     },
     Line {
         of: &["phoenix"],
-        log: "log",
-        find: "`Plug.CSRFProtection.InvalidCSRFTokenError`",
+        say: "look in the log of {server} for `Plug.CSRFProtection.InvalidCSRFTokenError`",
     },
     Line {
         of: &["gunicorn", "uwsgi", "uvicorn", "python"],
-        log: "log",
-        find: "`Forbidden (CSRF` or `Forbidden (Origin checking failed` if it runs Django",
+        say: "look in the log of {server} for `Forbidden (CSRF` or `Forbidden (Origin checking \
+              failed` if it runs Django",
     },
 ];
 
@@ -104,11 +99,11 @@ fn next_step(clues: &Clues<'_>) -> String {
              that one answer: they differ here"
         )
     } else if let Some(look) = words::look(clues, LINES) {
-        look
+        format!("for {request}, {look}")
     } else {
         format!(
-            "send {request} with the framework's CSRF token and its cookie, and look in the \
-             application's log at {server} for `CSRF` if it is refused again"
+            "send {request} with the framework's CSRF token and its cookie, and if it is refused \
+             again, look in the application log of {server} for `CSRF`"
         )
     };
     words::sentence(&step)

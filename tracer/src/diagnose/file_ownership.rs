@@ -32,13 +32,13 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`(40: Too many levels of symbolic links)` or `(13: Permission denied)`",
+        say: "look in the error log of {server} for `(40: Too many levels of symbolic links)` or \
+              `(13: Permission denied)`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH00037 (a link that it may not follow) or AH00132",
+        say: "look in the error log of {server} for AH00037 (a link that it may not follow) or \
+              AH00132",
     },
 ];
 

@@ -37,23 +37,22 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: PHP_FPM,
-        log: "log",
-        find: "`Unable to open primary script` (nginx has it too, after `FastCGI sent in stderr`)",
+        say: "look in the log of {server} for `Unable to open primary script` (nginx has it too, \
+              after `FastCGI sent in stderr`)",
     },
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`(13: Permission denied)`",
+        say: "look in the error log of {server} for `(13: Permission denied)`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH00132 (file), AH00035 (directory) or AH00529 (`.htaccess`)",
+        say: "look in the error log of {server} for AH00132 (file), AH00035 (directory) or \
+              AH00529 (`.htaccess`)",
     },
     Line {
         of: &["lighttpd"],
-        log: "system calls (`strace -f -e %file`: it logs no refusal)",
-        find: "EACCES",
+        say: "trace the system calls of {server} (`strace -f -e %file`: it logs no refusal) for \
+              EACCES",
     },
 ];
 

@@ -36,34 +36,33 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["haproxy"],
-        log: "log",
-        find: "`<NOSRV>` and `PR--`, and in its configuration for the `http-request deny` that \
-               matches",
+        say: "look in the log of {server} for `<NOSRV>` and `PR--`, and in its configuration for \
+              the `http-request deny` that matches",
     },
     Line {
         of: ENVOY,
-        log: "access log",
-        find: "`rbac_access_denied` or `ext_authz_denied` in the response details",
+        say: "look in the access log of {server} for `rbac_access_denied` or `ext_authz_denied` \
+              and find the policy that \
+              it names",
     },
     Line {
         of: &["squid"],
-        log: "access log",
-        find: "`TCP_DENIED/403`, and in its configuration for the http_access line that denies",
+        say: "look in the access log of {server} for `TCP_DENIED/403`, and in its configuration \
+              for the http_access line that denies",
     },
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`auth request unexpected status` (a plain no of the authoriser is not logged)",
+        say: "look in the configuration of {server} for an auth_request (its error log says `auth \
+              request unexpected status` where the authoriser failed, and nothing where it said \
+              no) or another rule that matches",
     },
     Line {
         of: &["kong", "apisix", "tyk", "apinto"],
-        log: "configuration",
-        find: "the plugins of the route that refuse",
+        say: "find the plugins in {server} that may refuse",
     },
     Line {
         of: &["traefik"],
-        log: "configuration",
-        find: "the middlewares of the router (forwardAuth, ipAllowList)",
+        say: "find the middlewares (forwardAuth, ipAllowList) in {server} that apply",
     },
 ];
 
@@ -83,7 +82,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         ),
         _ => match words::look(clues, LINES) {
-            Some(look) => format!("{look} for {request}"),
+            Some(look) => format!("for {request}, {look}"),
             None => format!(
                 "look in the configuration and log of {} for the rule that matches {request}",
                 words::server(clues)

@@ -35,28 +35,26 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["rails"],
-        log: "log",
-        find: "`Blocked hosts`, and add the host to config.hosts",
+        say: "look in the log of {server} for `Blocked hosts` and add the host to config.hosts",
     },
     Line {
         of: ENVOY,
-        log: "access log",
-        find: "`direct_response`, and in its routes",
+        say: "look in the access log of {server} for `direct_response` and find the route that it \
+              took",
     },
     Line {
         of: &["tyk", "kong", "apisix", "apinto", "aws", "amazon"],
-        log: "list of routes",
-        find: "the one that matches (stage or version, method, slash at the end)",
+        say: "find the route in {server} that should match, with its stage or version, its method \
+              and the slash at the end",
     },
     Line {
         of: NGINX,
-        log: "configuration (`nginx -T`)",
-        find: "the server_name and the location that match",
+        say: "find the server_name and the location in {server} (`nginx -T`) that match",
     },
     Line {
         of: APACHE,
-        log: "configuration (`apachectl -S`) and its error log",
-        find: "the virtual host that matches, AH00127 and AH00669",
+        say: "find the virtual host in {server} that matches (`apachectl -S`) and look in its error \
+              log for AH00127 or AH00669",
     },
 ];
 
@@ -64,7 +62,7 @@ fn next_step(clues: &Clues<'_>) -> String {
     let request = words::request(clues);
     let host = words::host(clues).map_or_else(String::new, |h| format!(" on host `{h}`"));
     let step = match words::look(clues, LINES) {
-        Some(look) => format!("{look}, for {request}{host}"),
+        Some(look) => format!("for {request}{host}, {look}"),
         None => format!(
             "compare {request}{host} with the routes of {}, down to the slash at the end and the \
              method",

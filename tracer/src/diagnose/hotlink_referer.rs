@@ -35,23 +35,21 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "configuration (`nginx -T`: it logs no refusal of this kind)",
-        find: "valid_referers and $invalid_referer",
+        say: "look in the configuration of {server} (`nginx -T`: it logs no refusal of this kind) \
+              for valid_referers and $invalid_referer",
     },
     Line {
         of: APACHE,
-        log: "configuration and `.htaccess` files (it logs no refusal of this kind)",
-        find: "a RewriteCond on HTTP_REFERER",
+        say: "look in the configuration and `.htaccess` files of {server} (it logs no refusal of \
+              this kind) for a RewriteCond on HTTP_REFERER",
     },
     Line {
         of: &["apisix"],
-        log: "configuration",
-        find: "the referer-restriction plugin",
+        say: "find the referer-restriction plugin in {server}",
     },
     Line {
         of: &["google"],
-        log: "API console",
-        find: "the websites that the key is restricted to",
+        say: "find the websites that the key is restricted to in the API console",
     },
 ];
 

@@ -31,8 +31,7 @@ pub(super) const CAUSE: Cause = Cause {
 
 const LINES: &[Line] = &[Line {
     of: APACHE,
-    log: "error log",
-    find: "AH01630, AH01797 or AH02809",
+    say: "look in the error log of {server} for AH01630, AH01797 or AH02809",
 }];
 
 fn next_step(clues: &Clues<'_>) -> String {

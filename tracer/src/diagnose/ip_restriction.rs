@@ -36,23 +36,21 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`access forbidden by rule`, and see the address after `client:`",
+        say: "look in the error log of {server} for `access forbidden by rule`, and see the \
+              address after `client:`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH01630 or AH01797, and see the address in `[client …]`",
+        say: "look in the error log of {server} for AH01630 or AH01797, and see the address in \
+              `[client …]`",
     },
     Line {
         of: &["traefik"],
-        log: "log (debug level)",
-        find: "`Rejecting IP`",
+        say: "look in the log (debug level) of {server} for `Rejecting IP`",
     },
     Line {
         of: &["kong", "apisix", "tyk"],
-        log: "configuration",
-        find: "its plugin that restricts addresses on this route",
+        say: "find the plugin that restricts addresses on this route in {server}",
     },
 ];
 
@@ -62,13 +60,13 @@ fn next_step(clues: &Clues<'_>) -> String {
             "whether it judged {peer}, which is its peer, or {said}, which a header names as the \
              client"
         ),
-        (Some(peer), None) => format!("whether {peer} is on its list of addresses"),
+        (Some(peer), None) => format!("whether its rules let {peer} in"),
         (None, _) => "which address it judged".to_owned(),
     };
     let step = match words::look(clues, LINES) {
         Some(look) => format!("{look}, to learn {judged}"),
         None => format!(
-            "find the list of addresses in the configuration of {} and check {judged}",
+            "find the rule on addresses in the configuration of {} and check {judged}",
             words::server(clues)
         ),
     };
@@ -84,7 +82,7 @@ mod tests {
     fn names_the_address_that_was_judged() {
         let nginx = said(&CAUSE, "nginx");
         assert!(nginx.contains("`access forbidden by rule`"));
-        assert!(nginx.contains("whether 10.0.0.7 is on its list"));
+        assert!(nginx.contains("whether its rules let 10.0.0.7 in"));
         assert!(said(&CAUSE, "apache2").contains("AH01797"));
     }
 }

@@ -49,13 +49,12 @@ const LINES: &[Line] = &[
             "httpd",
             "apache2",
         ],
-        log: "error or audit log",
-        find: "`[id \"920…\"]`, `[id \"922…\"]` or `[id \"200004\"]` of a firewall module",
+        say: "look in the error or audit log of {server} for `[id \"920…\"]`, `[id \"922…\"]` or \
+              `[id \"200004\"]` of a firewall module",
     },
     Line {
         of: &["s3", "minio"],
-        log: "answer's body",
-        find: "the condition of the upload policy that failed",
+        say: "read in the answer's body which condition of the upload policy failed",
     },
 ];
 
@@ -69,7 +68,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::media_type(&t)
         ),
         (Some(t), None) => format!(
-            "check whether {} allows the type `{}` for {request}",
+            "check whether {} allows the type `{}` for {request} and can read its body",
             words::server(clues),
             words::media_type(&t)
         ),

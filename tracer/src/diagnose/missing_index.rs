@@ -30,18 +30,15 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`directory index of`",
+        say: "look in the error log of {server} for `directory index of`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH01276 or AH00129",
+        say: "look in the error log of {server} for AH01276 or AH00129",
     },
     Line {
         of: &["lighttpd"],
-        log: "configuration (it logs no refusal)",
-        find: "index-file.names",
+        say: "look in the configuration of {server} (it logs no refusal) at index-file.names",
     },
 ];
 

@@ -32,20 +32,18 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`access forbidden by rule` (`return 403` logs nothing), then search the output of \
-               `nginx -T` for deny, limit_except and `return 403`",
+        say: "look in the error log of {server} for `access forbidden by rule` (`return 403` logs \
+              nothing), then in its configuration (`nginx -T`) for a deny, limit_except or \
+              `return 403`",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "AH01630 or AH01797, then search its configuration for Require, Deny and \
-               RewriteRule with [F]",
+        say: "look in the error log of {server} for AH01630 or AH01797, then in its configuration \
+              for a Require, a Deny or a RewriteRule with [F]",
     },
     Line {
         of: &["lighttpd"],
-        log: "configuration (it logs no refusal)",
-        find: "url.access-deny and access.deny-all",
+        say: "look in the configuration of {server} (it logs no refusal) for a url.access-deny",
     },
 ];
 

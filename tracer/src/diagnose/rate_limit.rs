@@ -34,24 +34,22 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["evasive"],
-        log: "syslog",
-        find: "`Blacklisting address`, and in /tmp (or its DOSLogDir) for a file `dos-` and the \
-               address",
+        say: "look in the syslog for `Blacklisting address`, and in /tmp (or the DOSLogDir of \
+              mod_evasive) for a file `dos-` and the address",
     },
     Line {
         of: NGINX,
-        log: "error log",
-        find: "`limiting requests, excess` and the zone that it names",
+        say: "look in the error log of {server} for `limiting requests, excess` and the zone that \
+              it names",
     },
     Line {
         of: APACHE,
-        log: "error log",
-        find: "`client denied by server configuration` without an AH code (mod_evasive)",
+        say: "look in the error log of {server} for `client denied by server configuration` \
+              without an AH code (mod_evasive)",
     },
     Line {
         of: &["kong", "apisix", "tyk", "apinto", "envoy"],
-        log: "configuration",
-        find: "the rate limit or quota of this route and key",
+        say: "find the rate limit or quota of this route and key in {server}",
     },
 ];
 
@@ -60,7 +58,7 @@ fn next_step(clues: &Clues<'_>) -> String {
     let who = words::client(clues).unwrap_or_else(|| "this client".to_owned());
     let wait = match words::answer_field(clues, "retry-after") {
         Some(after) => format!("wait as Retry-After says (`{after}`)"),
-        None => "stop for some minutes".to_owned(),
+        None => "wait some minutes".to_owned(),
     };
     let step = match words::look(clues, LINES) {
         Some(look) => format!("{wait} before {who} sends {request} again, and {look}"),

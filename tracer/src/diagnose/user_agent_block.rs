@@ -34,18 +34,16 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["cloudflare"],
-        log: "security events",
-        find: "error 1010 or the rule that matched",
+        say: "look in Cloudflare's security events for error 1010 or the rule that matched",
     },
     Line {
         of: &["modsecurity", "crs"],
-        log: "error or audit log",
-        find: "`[id \"913100\"]`, `[id \"920320\"]` or `[id \"920330\"]`",
+        say: "look in the error or audit log of {server} for `[id \"913100\"]`, `[id \"920320\"]` \
+              or `[id \"920330\"]`",
     },
     Line {
         of: &["kong", "apisix"],
-        log: "configuration",
-        find: "its plugin that restricts user agents on this route",
+        say: "find the plugin that restricts user agents on this route in {server}",
     },
     Line {
         of: &[
@@ -56,8 +54,8 @@ const LINES: &[Line] = &[
             "haproxy",
             "lighttpd",
         ],
-        log: "configuration",
-        find: "a rule on the user agent (such rules mostly log nothing)",
+        say: "look in the configuration of {server} for a rule on the user agent (such rules \
+              mostly log nothing)",
     },
 ];
 

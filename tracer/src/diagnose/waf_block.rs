@@ -43,29 +43,26 @@ pub(super) const CAUSE: Cause = Cause {
 const LINES: &[Line] = &[
     Line {
         of: &["modsecurity", "crs"],
-        log: "error or audit log",
-        find: "`ModSecurity: Access denied`, then for the `Warning` lines with the same unique_id, \
-               which name the rules",
+        say: "look in the error or audit log of {server} for `ModSecurity: Access denied`, then \
+              for the `Warning` lines with the same unique_id, which name the rules",
     },
     Line {
         of: &["coraza"],
-        log: "log",
-        find: "`Coraza: Access denied`",
+        say: "look in the log of {server} for `Coraza: Access denied`",
     },
     Line {
         of: &["naxsi"],
-        log: "error log",
-        find: "`NAXSI_FMT` with `block=1`",
+        say: "look in the error log of {server} for `NAXSI_FMT` with `block=1`",
     },
     Line {
         of: &["nginx", "openresty", "httpd", "apache2"],
-        log: "error log",
-        find: "`ModSecurity: Access denied` or `NAXSI_FMT`, and the ids of the rules",
+        say: "look in the error log of {server} for `ModSecurity: Access denied` or `NAXSI_FMT`, \
+              and the ids of the rules",
     },
     Line {
         of: &["google"],
-        log: "load balancer log",
-        find: "enforcedSecurityPolicy",
+        say: "look in the log of the load balancer for enforcedSecurityPolicy, which names the \
+              rule",
     },
 ];
 
@@ -75,8 +72,8 @@ fn next_step(clues: &Clues<'_>) -> String {
         (Some(id), None) => format!(
             "ask whoever runs the firewall which rule refused {request}, and give them `{id}`"
         ),
-        (Some(id), Some(look)) => format!("{look} (the answer shows `{id}`)"),
-        (None, Some(look)) => look,
+        (Some(id), Some(look)) => format!("for {request}, {look} (the answer shows `{id}`)"),
+        (None, Some(look)) => format!("for {request}, {look}"),
         (None, None) => format!(
             "look in the log of the firewall at or before {} for the rule that refused {request}",
             words::server(clues)

@@ -4,7 +4,7 @@
 //! support, no query, no body of a request.
 
 use super::Clues;
-use crate::model::{ClientSource, Endpoint, Part, Proves, Side, SideCall};
+use crate::model::{ClientSource, Endpoint, Hop, Part, Proves, Side, SideCall};
 
 /// Names that nginx goes by, as a process and in fingerprints.
 pub(super) const NGINX: &[&str] = &["nginx", "openresty", "tengine"];
@@ -23,14 +23,12 @@ const QUOTED: usize = 120;
 pub(super) struct Line {
     /// Words of product or process names; a name fits if one of its words begins with one.
     pub(super) of: &'static [&'static str],
-    /// Which log.
-    pub(super) log: &'static str,
-    /// What to look for in it.
-    pub(super) find: &'static str,
+    /// What to do there; `{server}` stands for whose log it is.
+    pub(super) say: &'static str,
 }
 
-/// "look in the error log of nginx (pid 7) at 10.0.0.2:80 for …", by the first product seen at
-/// the hop that `lines` knows; `None` where it knows none.
+/// What to do according to the first product seen at the hop that `lines` knows, such as "look in
+/// the error log of nginx (pid 7) at 10.0.0.2:80 for …"; `None` where they know none.
 pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
     let (name, line) = names(clues)
         .into_iter()
@@ -40,15 +38,7 @@ pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
         Some(owner) if is(&owner.comm, line.of) => server,
         _ => format!("{name} at or behind {server}"),
     };
-    Some(format!(
-        "look in the {} of {whose} for {}",
-        line.log, line.find
-    ))
-}
-
-/// Whether the hop's process, or a mark of who made the answer, is of one of these names.
-pub(super) fn made_by(clues: &Clues<'_>, of: &[&str]) -> bool {
-    names(clues).iter().any(|name| is(name, of))
+    Some(line.say.replace("{server}", &whose))
 }
 
 /// The server of the hop: its process and its address.
@@ -157,6 +147,21 @@ pub(super) fn authoriser(clues: &Clues<'_>) -> Option<String> {
     let calls = || calls.iter().rev();
     let call = calls().find(refused).or_else(|| calls().find(failed))?;
     Some(end(&call.exchange.server))
+}
+
+/// The credential that the previous hop still carried and this one does not: the name of its
+/// field, and the server that did not pass it on.
+pub(super) fn dropped(clues: &Clues<'_>) -> Option<(&'static str, String)> {
+    let previous = clues.chain.hop(clues.at.checked_sub(1)?)?;
+    let has = |hop: &Hop, name: &'static str| {
+        let request = hop.exchange.request.as_ref()?;
+        Some(request.message.head.value(name).is_some())
+    };
+    let here = clues.hop()?;
+    let name = ["Authorization", "X-API-Key", "apikey", "Cookie"]
+        .into_iter()
+        .find(|name| has(previous, name) == Some(true) && has(here, name) == Some(false))?;
+    Some((name, end(&previous.exchange.server)))
 }
 
 /// The address that the server saw as its client.
@@ -292,24 +297,22 @@ mod tests {
 
     #[test]
     fn a_mark_of_the_maker_comes_before_the_process() {
-        let line = |of, log| Line {
-            of,
-            log,
-            find: "`x`",
-        };
         let lines = [
-            line(NGINX, "error log"),
-            line(&["modsecurity"], "audit log"),
+            Line {
+                of: NGINX,
+                say: "read the log of {server}",
+            },
+            Line {
+                of: &["modsecurity"],
+                say: "audit {server}",
+            },
         ];
         let stage = Stage::plain().served_by("nginx");
         let said = look(&stage.clues(), &lines).unwrap();
-        assert_eq!(
-            said,
-            "look in the error log of nginx (pid 40) at 10.0.0.2:8080 for `x`"
-        );
+        assert_eq!(said, "read the log of nginx (pid 40) at 10.0.0.2:8080");
         let stage = stage.marked("ModSecurity", Kind::WafModule, Strength::Strong);
         let said = look(&stage.clues(), &lines).unwrap();
-        assert!(said.starts_with("look in the audit log of ModSecurity at or behind nginx"));
+        assert!(said.starts_with("audit ModSecurity at or behind nginx (pid 40)"));
         assert_eq!(look(&Stage::plain().clues(), &lines), None);
     }
 
