@@ -13,9 +13,33 @@
 //! Every rule asks for evidence that is there, none for evidence that is missing: so what a capture
 //! lost can make a verdict less sure, never surer.
 
+mod api_key_invalid;
+mod api_key_missing;
+mod api_key_scope;
+mod app_authorization;
+mod approval_required;
+#[cfg(test)]
+mod checks;
+mod client_certificate;
+mod cors_policy;
+mod csrf_token;
+mod file_ownership;
+mod file_permission;
+mod gateway_policy;
+mod gateway_routing;
+mod hotlink_referer;
+mod htaccess_deny;
+mod ip_restriction;
 mod issuer;
+mod malformed_payload;
+mod missing_index;
+mod nginx_deny;
+mod rate_limit;
 mod unseen;
+mod user_agent_block;
+mod waf_block;
 mod weigh;
+mod words;
 
 use crate::model::{CauseId, Chain, Evidence, Hop, Verdict};
 
@@ -45,8 +69,30 @@ pub fn verdict(chain: &Chain, evidence: &[Evidence]) -> Verdict {
     }
 }
 
-/// The causes, in the order in which they win where the evidence is equal.
-pub const CAUSES: &[Cause] = &[];
+/// Every cause, in the order of [`CauseId::ALL`].
+pub const CAUSES: &[Cause] = &[
+    file_permission::CAUSE,
+    file_ownership::CAUSE,
+    htaccess_deny::CAUSE,
+    nginx_deny::CAUSE,
+    missing_index::CAUSE,
+    waf_block::CAUSE,
+    ip_restriction::CAUSE,
+    api_key_missing::CAUSE,
+    api_key_invalid::CAUSE,
+    api_key_scope::CAUSE,
+    cors_policy::CAUSE,
+    csrf_token::CAUSE,
+    malformed_payload::CAUSE,
+    app_authorization::CAUSE,
+    gateway_policy::CAUSE,
+    gateway_routing::CAUSE,
+    rate_limit::CAUSE,
+    approval_required::CAUSE,
+    hotlink_referer::CAUSE,
+    user_agent_block::CAUSE,
+    client_certificate::CAUSE,
+];
 
 /// A cause: how it is recognised, and what to say of it.
 ///
