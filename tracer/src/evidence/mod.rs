@@ -3,7 +3,16 @@
 //! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
 //! [`diagnose`](crate::diagnose)'s business.
 
+mod note;
+mod parts;
+mod request;
+mod text;
+mod time;
+
 use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
+
+/// Every gatherer, in the order in which their evidence is told.
+pub const GATHERERS: &[Gatherer] = &[request::GATHERER];
 
 /// What gatherers look at.
 #[derive(Clone, Copy, Debug)]
