@@ -3,6 +3,7 @@
 //! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
 //! [`diagnose`](crate::diagnose)'s business.
 
+mod client;
 mod note;
 mod parts;
 mod request;

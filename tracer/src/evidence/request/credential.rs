@@ -229,9 +229,15 @@ pub(in crate::evidence) fn is_session_cookie(name: &str) -> bool {
 
 /// Whether a name, in lower case, is that of a token against forged requests.
 pub(in crate::evidence) fn is_csrf_like(name: &str) -> bool {
-    ["csrf", "xsrf", "antiforgery", "requestverification", "crumb"]
-        .iter()
-        .any(|stem| name.contains(stem))
+    [
+        "csrf",
+        "xsrf",
+        "antiforgery",
+        "requestverification",
+        "crumb",
+    ]
+    .iter()
+    .any(|stem| name.contains(stem))
 }
 
 /// A name as it is told.
