@@ -1,12 +1,17 @@
 //! What each hop did with the request and the answer, as seen on both sides of it.
 
-use super::Scene;
+use super::{Gatherer, Scene};
 use crate::model::{
     Asked, Body, Evidence, Exchange, Hop, Message, Part, Side, SideCall, Span, Strength,
 };
 
-/// Facts about one hop: whom its server asked, and what became of the answer.
-pub(super) fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
+/// Whom the server of a hop asked, and what became of the answer.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "chain",
+    gather,
+};
+
+fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
     let Some(hop) = scene.hop(at) else { return };
     let name = server(hop);
     let mut add = |id: &'static str, strength, span, fact| {

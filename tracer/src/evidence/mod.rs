@@ -3,9 +3,18 @@
 //! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
 //! [`diagnose`](crate::diagnose)'s business.
 
+mod client;
 mod hops;
+mod note;
+mod parts;
+mod request;
+mod text;
+mod time;
 
 use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
+
+/// Every gatherer, in the order in which their evidence is told.
+pub const GATHERERS: &[Gatherer] = &[hops::GATHERER, request::GATHERER];
 
 /// What gatherers look at.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +35,6 @@ pub struct Gatherer {
     /// Appends what it finds about the hop at this place of the chain.
     pub gather: fn(&Scene<'_>, usize, &mut Vec<Evidence>),
 }
-
-/// Every topic.
-pub const GATHERERS: &[Gatherer] = &[Gatherer {
-    topic: "chain",
-    gather: hops::gather,
-}];
 
 /// Everything there is to say of every hop.
 pub fn gather(scene: &Scene<'_>) -> Vec<Evidence> {

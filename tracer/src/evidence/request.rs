@@ -1,0 +1,43 @@
+//! What the request itself says: what it carries, what it lacks, and what is odd about it.
+
+mod agent;
+mod attack;
+mod body;
+mod client;
+pub(super) mod credential;
+pub(super) mod csrf;
+mod jwt;
+mod origin;
+mod path;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use super::note::Notes;
+use super::parts::Parts;
+use super::{Gatherer, Scene};
+use crate::model::Evidence;
+
+/// Looks at the request of a hop.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "request",
+    gather,
+};
+
+fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
+    let Some(parts) = scene.hop(index).and_then(|hop| Parts::of(&hop.exchange)) else {
+        return;
+    };
+    let notes = &mut Notes::new(index, evidence);
+    let credentials = credential::all(&parts);
+    credential::gather(&parts, &credentials, notes);
+    jwt::gather(&parts, &credentials, notes);
+    signature::gather(&parts, notes);
+    csrf::gather(&parts, notes);
+    origin::gather(scene, index, &parts, notes);
+    agent::gather(&parts, notes);
+    attack::gather(&parts, notes);
+    body::gather(&parts, notes);
+    path::gather(&parts, notes);
+    client::gather(&parts, notes);
+}

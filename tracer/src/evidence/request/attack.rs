@@ -1,0 +1,196 @@
+//! Text that firewalls take for an attack: what kind, and where.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+use super::super::note::{Notes, asked};
+use super::super::parts::{Media, Parts};
+use super::super::text::{lower, percent_decode};
+use crate::model::{CauseId, Part, Span, Strength};
+
+/// How much of a query, a body or all headers together is looked at, in bytes.
+const LOOKED_AT: usize = 8 << 10;
+/// How much of one header field, in bytes.
+const FIELD_MAX: usize = 1 << 10;
+/// Most places that are told of.
+const TOLD_MAX: usize = 4;
+
+/// What it looks like, and the pattern: on text whose escapes are undone, in any letter case.
+const PATTERNS: &[(&str, &str)] = &[
+    (
+        "SQL: union select",
+        r"\bunion\s+(?:all\s+)?(?:select\b|\(\s*select)",
+    ),
+    (
+        "SQL: a condition that always holds",
+        r#"['"]?\s*\bor\s+['"]?(\d+|true)['"]?\s*=\s*['"]?(\d+|true)\b|['"]\s*or\s+['"][^'"]{0,16}['"]\s*=\s*['"]"#,
+    ),
+    (
+        "SQL: a call that waits",
+        r"\b(?:sleep|benchmark|pg_sleep)\s*\(\s*\d|\bwaitfor\s+delay\b",
+    ),
+    (
+        "SQL: a quote and a comment",
+        r"'\s*(?:;\s*)?(?:--(?:\s|$)|#\s*$|/\*)",
+    ),
+    (
+        "SQL: a second statement",
+        r"['\d)]\s*;\s*(?:drop|delete|insert|update|alter|shutdown|exec)\s+\w",
+    ),
+    (
+        "SQL: its catalogue",
+        r"\binformation_schema\.|\bxp_cmdshell\b|\bsqlite_master\b",
+    ),
+    ("script: a tag", r"<\s*script[\s/>]"),
+    (
+        "script: an event handler",
+        r#"<\w[^>]{0,200}\son(?:error|load|click|mouseover|focus|toggle|begin)\s*="#,
+    ),
+    (
+        "script: a script URL",
+        r"\bjavascript\s*:\s*\w|\bdata:text/html",
+    ),
+    (
+        "script: an embedding tag",
+        r"<\s*(?:iframe|object|embed|svg)[\s/>]",
+    ),
+    (
+        "traversal: ../",
+        r"(?:^|[/\\=\s])(?:\.\.[/\\]){2,}|[/\\]\.\.[/\\]|=\.\.[/\\]",
+    ),
+    (
+        "traversal: a system file",
+        r"/etc/(?:passwd|shadow|hosts)\b|\bboot\.ini\b|/proc/self/environ|\bwin\.ini\b",
+    ),
+    (
+        "shell: a command substitution",
+        r"\$\(\s*[a-z/]|`\s*(?:id|whoami|cat|ls|curl|wget|uname|sleep)\b[^`]*`",
+    ),
+    (
+        "shell: a chained command",
+        r"(?:;|\|\|?|&&)\s*(?:cat|id|ls|whoami|uname|wget|curl|nc|bash|sh|ping|sleep|powershell)(?:\s+[\w/.\-]|\s*$)|/bin/(?:ba)?sh\b",
+    ),
+    (
+        "template: an expression",
+        r"\{\{\s*(?:\d+\s*\*\s*\d+|[^}]{0,60}__class__|config\b)|\$\{\s*\d+\s*\*\s*\d+\s*\}|<%=\s*\d+\s*\*",
+    ),
+    (
+        "template: a JNDI look-up",
+        r"\$\{(?:jndi|\$\{lower:|\$\{::-)",
+    ),
+    ("PHP: a stream wrapper", r"\b(?:php|phar|expect|zip)://"),
+    (
+        "PHP: code",
+        r"<\?php|\b(?:eval|assert|system|passthru|shell_exec)\s*\(\s*(?:\$_|base64_decode|['\x22])",
+    ),
+    (
+        "XML: an external entity",
+        r"<!entity\s|<!doctype\s[^>]{0,100}\[|\bsystem\s+['\x22]file:",
+    ),
+    (
+        "serialised: an object",
+        r#"\bO:\d+:"[\w\\]+":\d+:\{|\brO0AB[A-Za-z0-9+/]"#,
+    ),
+    ("link-local metadata", r"\b169\.254\.169\.254\b"),
+    ("a null byte", r"\x00"),
+];
+
+static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
+    RegexSetBuilder::new(PATTERNS.iter().map(|(_, pattern)| pattern))
+        .case_insensitive(true)
+        .unicode(false)
+        .build()
+        .ok()
+});
+
+/// The pattern in this row, on its own: to find where it matches.
+static EACH: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
+    PATTERNS
+        .iter()
+        .map(|(_, pattern)| {
+            RegexBuilder::new(pattern)
+                .case_insensitive(true)
+                .unicode(false)
+                .build()
+                .ok()
+        })
+        .collect()
+});
+
+/// Looks at path and query, at header fields and at the body.
+pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
+    let mut told = 0;
+    let mut tell = |place: String, found: Option<(&str, Span)>| {
+        if let Some((what, span)) = found.filter(|_| told < TOLD_MAX) {
+            told += 1;
+            notes.add(
+                "request.attack",
+                Strength::Fair,
+                CauseId::WafBlock,
+                span,
+                format!("{place} holds text that looks like an attack ({what})."),
+            );
+        }
+    };
+    let target = parts.request.path_and_query();
+    let start = |_, _| Part::StartLine;
+    tell("The path or query".to_owned(), find(target, true, start));
+
+    let mut left = LOOKED_AT;
+    for (index, field) in parts.head.fields().enumerate() {
+        let value = field.value.get(..FIELD_MAX).unwrap_or(field.value);
+        if left < value.len() {
+            break;
+        }
+        left -= value.len();
+        let name = lower(field.name, 64);
+        // Opaque by nature, and secret.
+        if name == "authorization" || name == "accept" {
+            continue;
+        }
+        let found = find(value, true, |_, _| Part::Field(index));
+        tell(format!("The field {name}"), found);
+    }
+    // A file in a form is binary more often than not.
+    if parts.media != Media::Other || std::str::from_utf8(parts.content).is_ok() {
+        let escaped = parts.media == Media::Form;
+        let found = find(parts.content, escaped, Part::Body);
+        tell("The body".to_owned(), found);
+    }
+}
+
+/// The first row that matches the text, as it is or with its escapes undone once or twice. Where
+/// escapes were undone, the place is all of the text.
+fn find(
+    text: &[u8],
+    escaped: bool,
+    place: impl Fn(usize, usize) -> Part,
+) -> Option<(&'static str, Span)> {
+    let text = text.get(..LOOKED_AT).unwrap_or(text);
+    if let Some((what, from, end)) = search(text) {
+        return Some((what, asked(place(from, end))));
+    }
+    if !escaped {
+        return None;
+    }
+    let once = percent_decode(text, true);
+    if matches!(once, Cow::Borrowed(_)) {
+        return None;
+    }
+    let twice = percent_decode(&once, false);
+    let found = search(&once).or_else(|| match &twice {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(twice) => search(twice),
+    });
+    found.map(|(what, ..)| (what, asked(place(0, text.len()))))
+}
+
+/// The first row that matches, and from where to where.
+fn search(text: &[u8]) -> Option<(&'static str, usize, usize)> {
+    let row = SET.as_ref()?.matches(text).iter().next()?;
+    let (what, _) = PATTERNS.get(row)?;
+    let found = EACH.get(row)?.as_ref()?.find(text)?;
+    Some((what, found.start(), found.end()))
+}

@@ -1,0 +1,270 @@
+//! Which credentials a request carries, by name.
+
+use std::borrow::Cow;
+
+use super::super::note::{Notes, asked};
+use super::super::parts::Parts;
+use super::super::text::lower;
+use crate::model::{CauseId, Part, Strength};
+
+/// Most credentials that are named.
+const NAMED_MAX: usize = 5;
+/// Longest name that is looked at, in bytes.
+const NAME_MAX: usize = 64;
+
+/// A credential. Its value never leaves the gatherers.
+pub(in crate::evidence) struct Credential<'a> {
+    /// What it is called: a header, parameter, field or cookie.
+    pub(in crate::evidence) name: String,
+    /// Where it stands.
+    pub(in crate::evidence) place: Place,
+    /// What it is.
+    pub(in crate::evidence) value: Cow<'a, [u8]>,
+    /// Where it was read.
+    pub(in crate::evidence) part: Part,
+}
+
+/// Where a credential stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::evidence) enum Place {
+    /// A header field.
+    Header,
+    /// A parameter of the query.
+    Query,
+    /// A field of the body.
+    Body,
+    /// A cookie.
+    Cookie,
+}
+
+/// Schemes of `Authorization`; what is none of them may be the secret itself.
+const SCHEMES: &[&str] = &[
+    "ApiKey",
+    "AWS",
+    "AWS4-ECDSA-P256-SHA256",
+    "AWS4-HMAC-SHA256",
+    "Basic",
+    "Bearer",
+    "Digest",
+    "DPoP",
+    "GenieKey",
+    "GOOG1",
+    "GOOG4-HMAC-SHA256",
+    "GOOG4-RSA-SHA256",
+    "Hawk",
+    "HMAC",
+    "HMAC-SHA256",
+    "JWT",
+    "Key",
+    "Mutual",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "SharedAccessSignature",
+    "SharedKey",
+    "SharedKeyLite",
+    "Signature",
+    "SSWS",
+    "Token",
+];
+
+/// Parameters of a query that are credentials.
+const PARAMETERS: &[&str] = &[
+    "access_key",
+    "access_token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "auth",
+    "auth_token",
+    "authtoken",
+    "awsaccesskeyid",
+    "code",
+    "jwt",
+    "key",
+    "private_token",
+    "sig",
+    "sign",
+    "signature",
+    "subscription-key",
+    "token",
+    "x-amz-signature",
+    "x-api-key",
+    "x-goog-signature",
+];
+
+/// Fields of a body that are credentials.
+const FIELDS: &[&str] = &[
+    "access_token",
+    "api_key",
+    "apikey",
+    "client_assertion",
+    "client_secret",
+    "passwd",
+    "password",
+    "refresh_token",
+    "x-amz-signature",
+];
+
+/// Writes down which credentials there are, or that there are none.
+pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &mut Notes<'_>) {
+    let Some(first) = credentials.first() else {
+        if parts.is_unsafe() || parts.request.method() == b"GET" {
+            notes.add(
+                "request.no_credential",
+                Strength::Weak,
+                CauseId::ApiKeyMissing,
+                None,
+                "The request carries no credential: no Authorization, API key or session cookie.",
+            );
+        }
+        return;
+    };
+    let mut names: Vec<String> = credentials.iter().map(described).collect();
+    names.dedup();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    let mut fact = format!("The request carries credentials: {}", names.join(", "));
+    if more > 0 {
+        fact.push_str(&format!(", and {more} more"));
+    }
+    fact.push('.');
+    notes.add(
+        "request.credential",
+        Strength::Fair,
+        None,
+        asked(first.part),
+        fact,
+    );
+}
+
+/// Every credential, headers first.
+pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> {
+    let headers = parts.head.fields().enumerate().filter_map(|(index, f)| {
+        (is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty()).then(|| {
+            Credential {
+                name: name_of(f.name),
+                place: Place::Header,
+                value: Cow::Borrowed(f.value),
+                part: Part::Field(index),
+            }
+        })
+    });
+    let pairs = [
+        (Place::Query, &parts.query),
+        (Place::Body, &parts.form),
+        (Place::Cookie, &parts.cookies),
+    ];
+    let pairs = pairs.into_iter().flat_map(|(place, pairs)| {
+        pairs
+            .iter()
+            .filter(move |pair| {
+                let name = lower(&pair.name, NAME_MAX);
+                !pair.value.is_empty()
+                    && match place {
+                        Place::Query => PARAMETERS.contains(&name.as_str()),
+                        Place::Body => FIELDS.contains(&name.as_str()),
+                        Place::Header | Place::Cookie => is_session_cookie(&name),
+                    }
+            })
+            .map(move |pair| Credential {
+                name: name_of(&pair.name),
+                place,
+                value: Cow::Borrowed(&*pair.value),
+                part: pair.part,
+            })
+    });
+    headers.chain(pairs).collect()
+}
+
+/// Whether a header of this name, in lower case, holds a credential.
+pub(in crate::evidence) fn is_credential_header(name: &str) -> bool {
+    // These look like one and are none.
+    const OTHERS: &[&str] = &[
+        "idempotency-key",
+        "sec-websocket-key",
+        "surrogate-key",
+        "x-cache-key",
+        "x-idempotency-key",
+    ];
+    const STEMS: &[&str] = &[
+        "api-key",
+        "api_key",
+        "apikey",
+        "access-token",
+        "auth-key",
+        "auth-token",
+        "jwt",
+        "session-token",
+    ];
+    if name == "authorization" {
+        return true;
+    }
+    if OTHERS.contains(&name) || is_csrf_like(name) {
+        return false;
+    }
+    STEMS.iter().any(|stem| name.contains(stem))
+        || name.ends_with("-key")
+        || name.ends_with("-token")
+        || name.ends_with("-signature")
+        || name.ends_with("-signature-256")
+        || name == "token"
+        || name == "x-authorization"
+}
+
+/// Whether a cookie of this name, in lower case, may hold a session or a token.
+pub(in crate::evidence) fn is_session_cookie(name: &str) -> bool {
+    // Of bot managers and analytics.
+    const OTHERS: &[&str] = &["ai_session", "aws-waf-token", "incap_ses", "_dd_s"];
+    if OTHERS.iter().any(|other| name.starts_with(other)) || is_csrf_like(name) {
+        return false;
+    }
+    matches!(name, "sid" | "connect.sid" | "jwt" | "remember_me")
+        || ["sess", "auth", "token", "logged_in", "remember_"]
+            .iter()
+            .any(|stem| name.contains(stem))
+        || name.ends_with(".sid")
+        || name.starts_with(".aspnet")
+}
+
+/// Whether a name, in lower case, is that of a token against forged requests.
+pub(in crate::evidence) fn is_csrf_like(name: &str) -> bool {
+    [
+        "csrf",
+        "xsrf",
+        "antiforgery",
+        "requestverification",
+        "crumb",
+    ]
+    .iter()
+    .any(|stem| name.contains(stem))
+}
+
+/// A name as it is told.
+fn name_of(name: &[u8]) -> String {
+    String::from_utf8_lossy(name.get(..NAME_MAX).unwrap_or(name)).into_owned()
+}
+
+/// What a credential is called in a fact: `Authorization (Bearer)`, `the cookie sessionid`.
+fn described(credential: &Credential<'_>) -> String {
+    let name = &credential.name;
+    match credential.place {
+        Place::Header if name.eq_ignore_ascii_case("authorization") => {
+            let scheme = scheme(&credential.value).unwrap_or("a scheme of its own");
+            format!("{name} ({scheme})")
+        }
+        Place::Header => name.clone(),
+        Place::Query => format!("the parameter {name}"),
+        Place::Body => format!("the field {name}"),
+        Place::Cookie => format!("the cookie {name}"),
+    }
+}
+
+/// The scheme of an `Authorization` (RFC 9110 section 11.6.2), where it is a known one.
+fn scheme(value: &[u8]) -> Option<&'static str> {
+    let first = value.split(|b| *b == b' ').next()?;
+    SCHEMES
+        .iter()
+        .copied()
+        .find(|scheme| scheme.as_bytes().eq_ignore_ascii_case(first))
+}

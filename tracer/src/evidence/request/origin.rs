@@ -1,0 +1,181 @@
+//! Where the page that made the request comes from: `Origin`, `Referer`, `Sec-Fetch-Site`.
+
+use super::super::Scene;
+use super::super::note::{Notes, asked, quote};
+use super::super::parts::Parts;
+use super::super::text::{authority, comparable_host, holds};
+use crate::model::{CauseId, Hop, Part, Strength};
+
+/// Compares what the browser says with the host that this hop was asked for.
+pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: &mut Notes<'_>) {
+    let hosts = hosts(parts);
+    let outer = || outer_hosts(scene, index);
+    origin(parts, &hosts, outer, notes);
+    referer(parts, &hosts, outer, notes);
+    if let Some((at, site)) = parts.field("sec-fetch-site") {
+        if matches!(site, b"cross-site" | b"same-site") {
+            notes.add(
+                "request.cross_site",
+                Strength::Weak,
+                None,
+                asked(Part::Field(at)),
+                format!(
+                    "The browser calls it a {} request.",
+                    String::from_utf8_lossy(site)
+                ),
+            );
+        }
+    }
+    if let Some((at, method)) = parts.field("access-control-request-method") {
+        if parts.request.method() == b"OPTIONS" {
+            notes.add(
+                "request.preflight",
+                Strength::Fair,
+                CauseId::CorsPolicy,
+                asked(Part::Field(at)),
+                format!(
+                    "It is a browser's question whether {} is allowed.",
+                    quote(method)
+                ),
+            );
+        }
+    }
+}
+
+fn origin(
+    parts: &Parts<'_>,
+    hosts: &[String],
+    outer: impl Fn() -> Vec<String>,
+    notes: &mut Notes<'_>,
+) {
+    let Some((field, origin)) = parts.field("origin") else {
+        return;
+    };
+    let at = asked(Part::Field(field));
+    if origin == b"null" {
+        let fact = "The Origin is null: a sandboxed page, a file, or a redirect across sites.";
+        notes.add("request.origin_null", Strength::Weak, None, at, fact);
+        return;
+    }
+    let Some(host) = authority(origin).map(comparable_host) else {
+        return;
+    };
+    if hosts.is_empty() {
+        return;
+    }
+    if !hosts.contains(&host) {
+        let host_said = parts.request.host().unwrap_or_default();
+        let (cause, why) = if outer().contains(&host) {
+            // The client was right: a proxy changed the host on the way.
+            (CauseId::CsrfToken, ": a proxy in front changed the Host")
+        } else {
+            (CauseId::CorsPolicy, "")
+        };
+        notes.add(
+            "request.origin_foreign",
+            Strength::Weak,
+            cause,
+            at,
+            format!(
+                "The Origin {} is not the Host {}{why}.",
+                quote(origin),
+                quote(host_said)
+            ),
+        );
+    } else if origin
+        .get(..8)
+        .is_some_and(|s| s.eq_ignore_ascii_case(b"https://"))
+        && !said_to_be_https(parts)
+    {
+        notes.add(
+            "request.origin_scheme",
+            Strength::Fair,
+            CauseId::CsrfToken,
+            at,
+            "The Origin says https, but this hop got plain http and no X-Forwarded-Proto: https; \
+             the proxy in front does not say that it ended TLS.",
+        );
+    }
+}
+
+fn referer(
+    parts: &Parts<'_>,
+    hosts: &[String],
+    outer: impl Fn() -> Vec<String>,
+    notes: &mut Notes<'_>,
+) {
+    let Some((field, referer)) = parts.field("referer") else {
+        let fact = "The request has no Referer.";
+        notes.add("request.referer_missing", Strength::Weak, None, None, fact);
+        return;
+    };
+    let Some(from) = authority(referer) else {
+        return;
+    };
+    let host = comparable_host(from);
+    if !hosts.is_empty() && !hosts.contains(&host) && !outer().contains(&host) {
+        notes.add(
+            "request.referer_foreign",
+            Strength::Weak,
+            CauseId::HotlinkReferer,
+            asked(Part::Field(field)),
+            format!("The Referer is a page of another host, {}.", quote(from)),
+        );
+    }
+}
+
+/// The hosts that the request was made for, as far as this hop is told.
+fn hosts(parts: &Parts<'_>) -> Vec<String> {
+    let head = parts.head;
+    let forwarded = head
+        .values("x-forwarded-host")
+        .chain(head.values("x-original-host"))
+        .flat_map(|value| value.split(|b| *b == b','));
+    let parameters = head.values("forwarded").flat_map(|value| {
+        value
+            .split(|b| matches!(b, b',' | b';'))
+            .map(<[u8]>::trim_ascii)
+            .filter_map(|p| p.split_at_checked(5))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(b"host="))
+            .map(|(_, host)| host.trim_ascii())
+            .map(|host| {
+                let host = host.strip_prefix(b"\"").unwrap_or(host);
+                host.strip_suffix(b"\"").unwrap_or(host)
+            })
+    });
+    parts
+        .request
+        .host()
+        .into_iter()
+        .chain(forwarded)
+        .chain(parameters)
+        .take(8)
+        .map(comparable_host)
+        .filter(|host| !host.is_empty())
+        .collect()
+}
+
+/// The hosts that the hops nearer to the client were asked for.
+fn outer_hosts(scene: &Scene<'_>, index: usize) -> Vec<String> {
+    let host = |hop: &Hop| {
+        let request = hop.exchange.request.as_deref()?;
+        request.host().map(comparable_host)
+    };
+    scene.chain.hops().take(index).filter_map(host).collect()
+}
+
+/// Whether a proxy in front says that the client came by TLS.
+fn said_to_be_https(parts: &Parts<'_>) -> bool {
+    let says = |name: &str, word: &str| parts.head.values(name).any(|value| holds(value, word));
+    says("x-forwarded-proto", "https")
+        || says("x-forwarded-protocol", "https")
+        || says("x-forwarded-scheme", "https")
+        || says("x-scheme", "https")
+        || says("x-url-scheme", "https")
+        || says("cloudfront-forwarded-proto", "https")
+        || says("cf-visitor", "https")
+        || says("x-forwarded-ssl", "on")
+        || says("front-end-https", "on")
+        || says("forwarded", "proto=https")
+        || says("forwarded", "proto=\"https")
+}
