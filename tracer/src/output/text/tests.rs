@@ -157,6 +157,15 @@ fn of_many_cases_alike_the_first_three_are_whole() {
 }
 
 #[test]
+fn a_moment_of_another_day_has_its_date() {
+    let zone = TimeZone::UTC;
+    let later = START.plus(DAY);
+    assert_eq!(moment(START, START, &zone).to_string(), "01:12:09");
+    let shown = moment(START, later, &zone).to_string();
+    assert_eq!(shown, "2026-05-04 01:12:09");
+}
+
+#[test]
 fn the_colour_says_how_sure_it_is() {
     let coloured = TextOptions {
         colour: true,
