@@ -50,7 +50,7 @@ pub enum Line {
     /// An exchange that the filter let pass.
     Case(Box<case::CaseLine>),
     /// The last line: what the session saw, and what it could not see.
-    Summary(session::Summary),
+    Summary(Box<session::Summary>),
 }
 
 /// The JSON Schema of a [`Line`].
@@ -109,7 +109,8 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 
     fn finish(&mut self, health: &Health) -> io::Result<()> {
-        self.line(&Line::Summary(session::Summary::new(health, &self.groups)))
+        let summary = session::Summary::new(health, &self.groups);
+        self.line(&Line::Summary(Box::new(summary)))
     }
 }
 
