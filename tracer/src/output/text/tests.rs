@@ -111,6 +111,16 @@ fn replaced_behind_a_hop_that_the_filter_did_not_let_pass() {
 }
 
 #[test]
+fn hops_of_the_same_name_are_told_apart() {
+    let mut case = cases::relayed();
+    let inner = &mut case.chain.after[0].exchange.server;
+    inner.owner = Some(testing::owner("nginx", 900, OwnerQuality::Exact));
+    let text = shown_case(&case, options());
+    assert!(text.contains("relayed by nginx :8080 —"), "{text}");
+    assert!(text.contains("changed by nginx :8080\n"), "{text}");
+}
+
+#[test]
 fn delegated_to_an_authoriser() {
     insta::assert_snapshot!(above_the_messages(cases::delegated()));
 }
