@@ -2,6 +2,7 @@
 //!
 //! Parsing touches nothing on the machine: no file is opened, no name resolved, no clock read.
 
+mod explain;
 mod filter;
 mod limit;
 mod output;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+pub use explain::Explain;
 pub use filter::FilterArgs;
 pub use limit::LimitArgs;
 pub use output::{Colour, Destination, OutputArgs, Target};
@@ -73,7 +75,7 @@ impl Cli {
         let (inputs, output): (&[PathBuf], _) = match &cli.command {
             Command::Live(live) => (&[], &live.output),
             Command::Read(read) => (&read.capture.files, &read.output),
-            Command::Schema => return Ok(cli),
+            Command::Explain(_) | Command::Schema => return Ok(cli),
         };
         let mut taken = inputs.to_vec();
         for destination in output.destinations() {
@@ -115,6 +117,11 @@ Examples:
   tracer403 read monday.pcap.gz tuesday.pcap.zst --status 4xx,5xx --method any
   tcpdump -i eth0 -w - tcp port 80 | tracer403 read --json -"))]
     Read(Box<Read>),
+    /// Explain a cause: what it is, how it is recognised, how to mend it
+    ///
+    /// Without a cause, lists them all.
+    #[command(after_long_help = "Examples:\n  tracer403 explain\n  tracer403 explain csrf-token")]
+    Explain(Explain),
     /// Print the JSON Schema of the lines that --json and -o write
     #[command(after_long_help = "Example:\n  tracer403 schema > tracer403.schema.json")]
     Schema,

@@ -1,5 +1,6 @@
 //! Arguments become a source, a pipeline and outputs; the rest is a loop.
 
+mod explain;
 mod progress;
 mod session;
 mod sinks;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Live(arguments) => live(&arguments),
         Command::Read(arguments) => read(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Schema => schema(),
     };
     match ended {
@@ -162,7 +164,11 @@ fn open(file: &Path) -> Result<CaptureFile, tracer403::source::SourceError> {
 }
 
 fn schema() -> Result<Ending> {
-    let text = serde_json::to_string_pretty(&json::schema())?;
+    print(&serde_json::to_string_pretty(&json::schema())?)
+}
+
+/// Writes a text to standard output; whoever reads it may go away.
+fn print(text: &str) -> Result<Ending> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write standard output")

@@ -2,6 +2,7 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::limits::Limits;
+use crate::model::CauseId;
 use crate::output::Format;
 use crate::output::redact::Secrets;
 use crate::select::Selection;
@@ -65,6 +66,26 @@ fn flags_arrive() {
 }
 
 #[test]
+fn causes_are_known_by_name() {
+    for (line, cause) in [
+        ("explain", None),
+        ("explain csrf-token", Some(CauseId::CsrfToken)),
+        (
+            "explain --json mtls-client-cert",
+            Some(CauseId::ClientCertificate),
+        ),
+    ] {
+        let Command::Explain(explain) = parse(line) else {
+            panic!()
+        };
+        assert_eq!(explain.cause, cause);
+        assert_eq!(explain.json, line.contains("--json"));
+    }
+    let error = try_parse("explain csrf").unwrap_err().to_string();
+    assert!(error.contains("csrf-token"), "{error}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for line in [
         "",
@@ -78,6 +99,8 @@ fn what_makes_no_sense_is_refused() {
         "live --status 40",
         "live -q --json",
         "live -q -v",
+        "live -q --all",
+        "explain nonsense",
         "live --client shop",
         "read a --color sometimes",
         "read a.pcapng -w a.pcapng",
@@ -100,7 +123,7 @@ fn every_flag_has_help_and_every_command_an_example() {
                 arg.get_id()
             );
             let heading = arg.get_help_heading().unwrap_or("none");
-            let known = ["Capture", "Filter", "Output", "Limits"];
+            let known = ["Capture", "Filter", "Output", "Limits", "Explain"];
             assert!(
                 known.iter().any(|k| heading.starts_with(k)),
                 "{} {heading}",
@@ -141,7 +164,7 @@ fn the_defaults_in_the_help_are_the_defaults() {
 fn help() {
     let mut command = Cli::command().term_width(100);
     insta::assert_snapshot!("help", command.render_long_help());
-    for name in ["live", "read", "schema"] {
+    for name in ["live", "read", "explain", "schema"] {
         let command = command.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(
             format!("help_{name}"),

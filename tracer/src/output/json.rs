@@ -2,8 +2,8 @@
 //!
 //! One JSON object a line, in UTF-8, each line written whole. The first is of type `start`, the
 //! last of type `summary` (it is missing where the tool was killed or the disk was full), and
-//! between them is one of type `case` for each exchange that the filter let pass, in the order in
-//! which they were over. The structures of this module are the specification; `tracer403 schema`
+//! between them is one of type `case` for each request that the filter let pass at one of its hops,
+//! in the order in which they were over. The structures of this module are the specification; `tracer403 schema`
 //! prints it as a JSON Schema (draft 2020-12). What holds for all of them:
 //!
 //! - **Every line says its version**: `"schema": 1`. Within a version keys, and values of
@@ -15,6 +15,7 @@
 //!   host (names of processes, paths) is a plain string.
 //! - **Times** are strings: RFC 3339 in UTC, with nine digits of the second. **Durations** are whole
 //!   nanoseconds, in keys that end in `_ns`. **Sizes** are bytes, in keys that end in `_bytes`.
+//! - **Places** in lists (`reported`, `hop`, `supports`) count from 0.
 //! - **Secrets** are replaced as [`redact`](super::redact) says, unless `start` says
 //!   `"secrets_shown": true`.
 //! - Characters that a terminal obeys, or that cannot be seen, are written as `\u` escapes, so that
@@ -50,7 +51,7 @@ pub enum Line {
     /// An exchange that the filter let pass.
     Case(Box<case::CaseLine>),
     /// The last line: what the session saw, and what it could not see.
-    Summary(session::Summary),
+    Summary(Box<session::Summary>),
 }
 
 /// The JSON Schema of a [`Line`].
@@ -109,7 +110,8 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 
     fn finish(&mut self, health: &Health) -> io::Result<()> {
-        self.line(&Line::Summary(session::Summary::new(health, &self.groups)))
+        let summary = session::Summary::new(health, &self.groups);
+        self.line(&Line::Summary(Box::new(summary)))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod changes;
 pub mod escape;
+pub mod explain;
 mod file;
 mod groups;
 pub mod json;

@@ -73,8 +73,13 @@ fn exchanges(case: &mut Case) -> impl Iterator<Item = &mut Exchange> {
 fn sentences(case: &mut Case) -> impl Iterator<Item = &mut String> {
     let verdict = &mut case.verdict;
     let findings = verdict.findings.iter_mut().map(|f| &mut f.next_step);
-    let facts = case.evidence.iter_mut().map(|e| &mut e.fact);
-    facts
+    let issuer = verdict.issuer.product.iter_mut().map(|p| &mut p.name);
+    let evidence = case.evidence.iter_mut().flat_map(|e| {
+        let product = e.product.iter_mut().map(|(_, p)| &mut p.name);
+        std::iter::once(&mut e.fact).chain(product)
+    });
+    evidence
+        .chain(issuer)
         .chain(&mut verdict.reasons)
         .chain(&mut verdict.limits)
         .chain(findings)

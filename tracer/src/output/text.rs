@@ -66,6 +66,8 @@ const LONGEST_SENTENCE: usize = 1024;
 /// Cases of the same shape that are shown whole.
 const WHOLE_OF_GROUP: u64 = 3;
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Writes text.
 #[derive(Debug)]
 pub struct TextSink<W> {
@@ -146,6 +148,9 @@ impl Block<'_> {
         out.push('\n');
         hops::write(out, self.case, self.styles)?;
         reasons::write(out, self.case, self.styles)?;
+        if self.options.verbose {
+            reasons::beside(out, self.case, self.styles)?;
+        }
         reasons::limits(out, self.case, self.styles)?;
         differences::changes(out, self.case, self.styles)?;
         differences::siblings(out, self.case, &self.options.zone, self.styles)?;
@@ -158,7 +163,7 @@ impl Block<'_> {
         for response in exchange.interim.iter().chain(exchange.response.as_deref()) {
             message::response(out, response, self.options, self.styles)?;
         }
-        self.odd(out, exchange)?;
+        odd(out, exchange, self.styles)?;
         self.missing(out, exchange)?;
         others::write(out, self.case, self.options, self.styles)?;
         out.push('\n');
@@ -175,7 +180,7 @@ impl Block<'_> {
             self.case.number,
             group.first_case,
             thousands(group.count),
-            time_of_day(group.first_at, &self.options.zone),
+            moment(group.first_at, group.last_at, &self.options.zone),
             request_and_status(self.case.exchange()),
         )
     }
@@ -214,19 +219,6 @@ impl Block<'_> {
             "    {warn}answered before the request's body was complete{warn:#}: {}",
             message::progress(request)
         )
-    }
-
-    fn odd(&self, out: &mut String, exchange: &Exchange) -> fmt::Result {
-        let Styles { warn, .. } = self.styles;
-        // These two are told where they belong.
-        let elsewhere = [Anomaly::EarlyResponse, Anomaly::RequestMissing];
-        for anomaly in &exchange.anomalies {
-            if !elsewhere.contains(anomaly) {
-                let (_, sentence) = words::anomaly(*anomaly);
-                writeln!(out, "    {warn}odd:{warn:#} {sentence}")?;
-            }
-        }
-        Ok(())
     }
 
     fn missing(&self, out: &mut String, exchange: &Exchange) -> fmt::Result {
@@ -271,6 +263,19 @@ fn request_and_status(exchange: &Exchange) -> String {
     }
 }
 
+fn odd(out: &mut String, exchange: &Exchange, styles: &Styles) -> fmt::Result {
+    let Styles { warn, .. } = styles;
+    // These two are told where they belong.
+    let elsewhere = [Anomaly::EarlyResponse, Anomaly::RequestMissing];
+    for anomaly in &exchange.anomalies {
+        if !elsewhere.contains(anomaly) {
+            let (_, sentence) = words::anomaly(*anomaly);
+            writeln!(out, "    {warn}odd:{warn:#} {sentence}")?;
+        }
+    }
+    Ok(())
+}
+
 fn early(exchange: &Exchange) -> bool {
     exchange.answered_early() == Some(true)
 }
@@ -301,10 +306,15 @@ fn local_time(at: Timestamp, zone: &TimeZone) -> impl fmt::Display {
         .to_string()
 }
 
-/// `10:02:11`, in the zone.
-fn time_of_day(at: Timestamp, zone: &TimeZone) -> impl fmt::Display {
+/// `10:02:11` in the zone, with the date where `now` is a day or more after it.
+fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> impl fmt::Display {
+    let format = if now.since(at) < DAY {
+        "%H:%M:%S"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
     let at = jiff::Timestamp::from_nanosecond(at.as_nanos().into()).unwrap_or_default();
-    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 fn duration(time: Duration) -> String {

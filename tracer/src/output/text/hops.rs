@@ -45,12 +45,20 @@ pub(super) fn write(out: &mut String, case: &Case, styles: &Styles) -> fmt::Resu
     Ok(())
 }
 
-/// The server of a hop: its process, else its product, else its address; escaped.
+/// The server of a hop: its process, else its product, else its address; with its port where
+/// another hop has the same name. Escaped.
 pub(super) fn name(case: &Case, at: usize) -> String {
     let Some(hop) = case.chain.hop(at) else {
         return "an unknown hop".to_owned();
     };
-    known_name(case, at, hop).unwrap_or_else(|| hop.exchange.server.addr.to_string())
+    let Some(name) = known_name(case, at, hop) else {
+        return hop.exchange.server.addr.to_string();
+    };
+    let mut others = case.chain.hops().enumerate().filter(|(i, _)| *i != at);
+    if others.any(|(i, other)| known_name(case, i, other).as_ref() == Some(&name)) {
+        return format!("{name} :{}", hop.exchange.server.addr.port());
+    }
+    name
 }
 
 fn known_name(case: &Case, at: usize, hop: &Hop) -> Option<String> {

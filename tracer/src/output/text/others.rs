@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::style::Styles;
-use super::{TextOptions, ends, hops, message, request_line};
+use super::{TextOptions, ends, hops, message, odd, request_line};
 use crate::model::{Case, Exchange, Field, Head};
 use crate::output::changes::same_body;
 
@@ -28,6 +28,7 @@ pub(super) fn write(
             } else {
                 short(out, &hop.exchange, case.exchange(), options, styles)?;
             }
+            odd(out, &hop.exchange, styles)?;
         }
         if options.verbose {
             for call in &hop.side_calls {

@@ -16,17 +16,42 @@ const MOST_EVIDENCE: usize = 8;
 pub(super) fn write(out: &mut String, case: &Case, styles: &Styles) -> fmt::Result {
     let verdict = &case.verdict;
     let Styles { strong, .. } = styles;
-    if !verdict.reasons.is_empty() || !verdict.findings.is_empty() {
+    // The cause alone is in the lines of the verdict.
+    let findings = match verdict.findings.as_slice() {
+        [only] if only.supports.is_empty() && only.against.is_empty() => &[],
+        findings => findings,
+    };
+    if !verdict.reasons.is_empty() || !findings.is_empty() {
         writeln!(out, "    {strong}why{strong:#}")?;
     }
     for reason in &verdict.reasons {
         writeln!(out, "      {}", sentence(reason))?;
     }
-    for finding in verdict.findings.iter().take(MOST_FINDINGS) {
+    for finding in findings.iter().take(MOST_FINDINGS) {
         write_finding(out, case, finding, styles)?;
     }
-    if let Some(more @ 1..) = verdict.findings.len().checked_sub(MOST_FINDINGS) {
+    if let Some(more @ 1..) = findings.len().checked_sub(MOST_FINDINGS) {
         writeln!(out, "      … and {more} more that it may be")?;
+    }
+    Ok(())
+}
+
+/// Evidence that no finding counts.
+pub(super) fn beside(out: &mut String, case: &Case, styles: &Styles) -> fmt::Result {
+    let Styles { strong, .. } = styles;
+    let findings = &case.verdict.findings;
+    let is_counted = |i: &usize| {
+        let counts = |f: &Finding| f.supports.contains(i) || f.against.contains(i);
+        findings.iter().any(counts)
+    };
+    let evidence = case.evidence.iter().enumerate();
+    let mut rest = evidence.filter(|(i, _)| !is_counted(i)).peekable();
+    if rest.peek().is_some() {
+        writeln!(out, "    {strong}seen beside{strong:#}")?;
+    }
+    for (_, evidence) in rest {
+        let place = place(case, evidence);
+        writeln!(out, "      {}{place}", sentence(&evidence.fact))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::style::Styles;
-use super::{LONGEST_NAME, count, duration, hops, request_and_status, thousands, time_of_day};
+use super::{LONGEST_NAME, count, duration, hops, moment, request_and_status, thousands};
 use crate::model::{Case, Health, LossPlace};
 use crate::output::escape;
 use crate::output::groups::{Groups, Row};
@@ -65,8 +65,8 @@ pub(super) fn groups(
             "  {} like #{}, {} to {}: {label}",
             thousands(group.count),
             group.first_case,
-            time_of_day(group.first_at, zone),
-            time_of_day(group.last_at, zone),
+            moment(group.first_at, group.last_at, zone),
+            moment(group.last_at, group.last_at, zone),
         )?;
         row = rows.next();
     }

@@ -111,6 +111,16 @@ fn replaced_behind_a_hop_that_the_filter_did_not_let_pass() {
 }
 
 #[test]
+fn hops_of_the_same_name_are_told_apart() {
+    let mut case = cases::relayed();
+    let inner = &mut case.chain.after[0].exchange.server;
+    inner.owner = Some(testing::owner("nginx", 900, OwnerQuality::Exact));
+    let text = shown_case(&case, options());
+    assert!(text.contains("relayed by nginx :8080 —"), "{text}");
+    assert!(text.contains("changed by nginx :8080\n"), "{text}");
+}
+
+#[test]
 fn delegated_to_an_authoriser() {
     insta::assert_snapshot!(above_the_messages(cases::delegated()));
 }
@@ -154,6 +164,15 @@ fn of_many_cases_alike_the_first_three_are_whole() {
     let (_, folded) = text.split_once("#6 like").unwrap();
     insta::assert_snapshot!(format!("#6 like{folded}"));
     assert_eq!(whole(&shown(true)), 5);
+}
+
+#[test]
+fn a_moment_of_another_day_has_its_date() {
+    let zone = TimeZone::UTC;
+    let later = START.plus(DAY);
+    assert_eq!(moment(START, START, &zone).to_string(), "01:12:09");
+    let shown = moment(START, later, &zone).to_string();
+    assert_eq!(shown, "2026-05-04 01:12:09");
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) fn asked(asked: &Asked, name: &str) -> Option<String> {
             let peers: Vec<String> = peers.iter().take(MOST_PEERS).map(peer).collect();
             format!("{name} asked {}", peers.join("; "))
         }
-        Asked::Unknown => format!("whom {name} asked is not known"),
+        Asked::Unknown => format!("whether {name} asked anybody cannot be told"),
         Asked::Ambiguous(calls) => format!(
             "{name} served several requests at once: {} may have been for this one",
             count((*calls).into(), "call")
@@ -110,12 +110,12 @@ fn is_unknown(case: &Case) -> bool {
 fn not_known(case: &Case) -> String {
     let limit = case.verdict.limits.first();
     let last = case.chain.len().saturating_sub(1);
-    let why = match (limit, case.chain.hop(last)) {
-        (Some(limit), _) => Some(escape::line(limit.as_bytes(), LONGEST_SENTENCE).to_string()),
-        (None, Some(hop)) => asked(&hop.asked, &hops::name(case, last)),
-        (None, None) => None,
-    };
-    match why {
+    if let Some(limit) = limit {
+        let limit = escape::line(limit.as_bytes(), LONGEST_SENTENCE);
+        return format!("not known. {limit}");
+    }
+    let last_asked = case.chain.hop(last).map(|hop| &hop.asked);
+    match last_asked.and_then(|it| asked(it, &hops::name(case, last))) {
         Some(why) => format!("not known: {why}"),
         None => "not known".to_owned(),
     }
@@ -171,11 +171,13 @@ fn handling(case: &Case) -> String {
         Handling::Delegated => match verdict.delegate.and_then(|at| delegate(case, at)) {
             Some(delegate) => {
                 let from = verdict.delegate.map(|(hop, _)| hop);
-                let by = from.filter(|_| from != verdict.issuer.hop);
-                let by = by.map(|hop| format!(" by {}", hops::name(case, hop)));
-                format!(", delegated{} to {delegate}", by.unwrap_or_default())
+                let by = match from.filter(|_| from != verdict.issuer.hop) {
+                    Some(hop) => hops::name(case, hop),
+                    None => "which".to_owned(),
+                };
+                format!(", {by} delegated the decision to {delegate}")
             }
-            None => ", delegated to somebody that was not seen".to_owned(),
+            None => ", the decision was delegated to somebody that was not seen".to_owned(),
         },
     }
 }
