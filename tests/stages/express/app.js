@@ -5,6 +5,9 @@ const csurf = require('csurf');
 const express = require('express');
 const jwt = require('jsonwebtoken');
 
+// Error pages show traces, and these the folders of the machine.
+Error.stackTraceLimit = 0;
+
 const KEY = 'a-secret-of-the-stages-0123456789abcdef';
 const app = express();
 app.use(cookieParser());
