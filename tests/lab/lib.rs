@@ -6,6 +6,7 @@
 //!       └─ Cgroup (a child of the cgroup2 mount) ─────┴─ Place ── Process
 //!                                                                ├─ Nginx, Node   (servers)
 //!                                                                ├─ Client        (lab-client)
+//! Stage (`stage.toml`) ── RunningStage ── Connection ── WireAnswer
 //! Tracer (`tracer403 live`) ── Session ── Case (one JSON line)   ┘
 //! ```
 //!
@@ -26,6 +27,7 @@ mod node;
 mod place;
 mod scene;
 mod session;
+mod stage;
 mod tracer;
 mod wait;
 
@@ -38,5 +40,9 @@ pub use node::Node;
 pub use place::{Place, Process};
 pub use scene::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6, Scene};
 pub use session::{Case, Owner, Session};
+pub use stage::{
+    Call, Connection, Handling, Request, RunningStage, Server, Stage, StageScene, Tools, Truth,
+    WireAnswer,
+};
 pub use tracer::{Finished, Read, Tracer, tracer_binary};
 pub use wait::Deadline;

@@ -14,6 +14,7 @@ mod deps;
 mod exec;
 mod setup;
 mod test;
+mod verdicts;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Task {
     Corpora(corpora::Arguments),
     /// Measure `read` beside tshark, tcpflow and ngrep on a generated capture
     Bench(bench::Arguments),
+    /// Hold the tool's verdicts against real refusals whose truth is known (needs root)
+    Verdicts(verdicts::Arguments),
     /// Check the dependencies: licences, sources, duplicates
     Deps,
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Corpora(arguments) => corpora::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Verdicts(arguments) => verdicts::run(&arguments),
         Task::Deps => deps::run(),
     };
     match done {

@@ -3,6 +3,7 @@
 
 mod apt;
 mod kernel;
+mod lab;
 mod policy;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +13,7 @@ use crate::exec::{self, in_path};
 /// The version that goes with the LLVM of the pinned Rust toolchain.
 const BPF_LINKER: &str = "0.10.0";
 
-/// A program and the Debian package that has it.
+/// A program, or a file by its whole path, and the Debian package that has it.
 type Need = (&'static str, &'static str);
 
 /// What the demo's scene is made of.
@@ -33,6 +34,28 @@ const TESTS: &[Need] = &[
     ("wrk", "wrk"),
 ];
 
+/// The servers of the stages whose 403s have a known truth, and what is loaded into them.
+const STAGES: &[Need] = &[
+    ("apache2", "apache2"),
+    ("haproxy", "haproxy"),
+    ("lighttpd", "lighttpd"),
+    ("php-fpm8.2", "php8.2-fpm"),
+    ("varnishd", "varnish"),
+    ("python3", "python3-venv"),
+    (
+        "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so",
+        "libnginx-mod-http-modsecurity",
+    ),
+    (
+        "/usr/lib/apache2/modules/mod_security2.so",
+        "libapache2-mod-security2",
+    ),
+    (
+        "/usr/share/modsecurity-crs/owasp-crs.load",
+        "modsecurity-crs",
+    ),
+];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Also install the servers and tools that the tests use
@@ -49,8 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.tests {
         steps.push(Step::servers(
             "servers and tools of the tests",
-            &[DEMO, TESTS].concat(),
+            &[DEMO, TESTS, STAGES].concat(),
         ));
+        steps.extend(lab::steps());
     }
     go(steps, arguments.check)
 }

@@ -1,0 +1,228 @@
+//! Playing the scenes of a stage, and what the tool said of each.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+use tracer_tests::{Place, Read, RunningStage, Server, Session, Stage, StageScene, Tools, Tracer};
+
+use crate::verdicts::Mode;
+use crate::verdicts::claim::{pick, verdict};
+use crate::verdicts::noise::Noise;
+
+/// Plays stages in one way.
+pub(crate) struct Player {
+    mode: Mode,
+    tools: Tools,
+    /// Where to copy the servers' logs.
+    logs: Option<PathBuf>,
+    /// For the files that the tracer writes.
+    scratch: TempDir,
+}
+
+/// What came of a scene.
+pub(crate) struct Played<'a> {
+    pub(crate) scene: &'a StageScene,
+    /// What the client got; `None` where no server ran.
+    pub(crate) status: Option<u16>,
+    /// The verdicts of the case, each `null` where there is none.
+    pub(crate) live: Option<Value>,
+    pub(crate) read_back: Option<Value>,
+    pub(crate) capture: Option<Value>,
+    /// What else went wrong.
+    pub(crate) fault: Option<String>,
+}
+
+impl<'a> Played<'a> {
+    const fn new(scene: &'a StageScene) -> Self {
+        Self {
+            scene,
+            status: None,
+            live: None,
+            read_back: None,
+            capture: None,
+            fault: None,
+        }
+    }
+
+    /// The verdict that is judged.
+    pub(crate) fn verdict(&self) -> &Value {
+        let first = self.live.as_ref().or(self.capture.as_ref());
+        first.unwrap_or(&Value::Null)
+    }
+
+    /// Whether the same traffic gave two different verdicts.
+    pub(crate) fn differs(&self) -> bool {
+        let all = [&self.live, &self.read_back, &self.capture];
+        let mut all = all.into_iter().flatten();
+        let first = all.next();
+        all.any(|other| Some(other) != first)
+    }
+}
+
+impl Player {
+    pub(crate) fn new(mode: Mode, tools: Tools, logs: Option<PathBuf>) -> Result<Self> {
+        Ok(Self {
+            mode,
+            tools,
+            logs,
+            scratch: TempDir::with_prefix("tracer403-verdicts-")?,
+        })
+    }
+
+    /// Plays every scene of a stage; a scene that fails does not end the stage.
+    ///
+    /// # Errors
+    /// Where a server does not come up, or `each` fails.
+    pub(crate) fn play(
+        &self,
+        stage: &Stage,
+        mut each: impl FnMut(Played<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if self.mode == Mode::Offline {
+            for scene in &stage.scenes {
+                let mut played = Played::new(scene);
+                self.judge_capture(stage, &mut played);
+                each(played)?;
+            }
+            return Ok(());
+        }
+        if self.mode == Mode::Outer && stage.servers.len() < 2 {
+            return Ok(());
+        }
+        let running = RunningStage::start(stage, &self.tools)?;
+        let noise = (self.mode == Mode::Noise).then(|| Noise::prepare(&running, stage));
+        for scene in &stage.scenes {
+            let mut played = Played::new(scene);
+            if let Err(why) = self.play_scene(stage, &running, noise.as_ref(), &mut played) {
+                played.fault = Some(format!("{why:#}"));
+            }
+            each(played)?;
+        }
+        if let Some(logs) = &self.logs {
+            copy_logs(&running, &logs.join(&stage.name))?;
+        }
+        Ok(())
+    }
+
+    fn play_scene(
+        &self,
+        stage: &Stage,
+        running: &RunningStage,
+        noise: Option<&Noise>,
+        played: &mut Played<'_>,
+    ) -> Result<()> {
+        if self.mode == Mode::Untraced {
+            return send(running, played);
+        }
+        let scene = played.scene;
+        let file = self.scratch.path().join("scene.pcapng");
+        let tracer = self.tracer(stage, scene, running, &file)?;
+        let sent = match noise {
+            Some(noise) => noise.around(running, || send(running, played)),
+            None => send(running, played),
+        };
+        let session = tracer.stop()?;
+        sent?;
+        let port = scene.client_port();
+        let case = pick(&session, port);
+        let first = stage.server(&scene.request.to)?;
+        if case.is_none() && first.traced && first.inside {
+            played.fault = Some(format!("no case: {}", session.summary));
+        }
+        played.live = Some(verdict(case));
+        played.read_back = Some(verdict(pick(&read(&file)?, port)));
+        match self.mode {
+            Mode::Update => {
+                let capture = capture(stage, scene);
+                let folder = capture.parent().context("it has no folder")?;
+                std::fs::create_dir_all(folder)?;
+                std::fs::copy(&file, &capture)?;
+            }
+            Mode::Quiet => self.judge_capture(stage, played),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tracer(
+        &self,
+        stage: &Stage,
+        scene: &StageScene,
+        running: &RunningStage,
+        file: &Path,
+    ) -> Result<Tracer> {
+        let traced = |server: &&Server| {
+            let wanted = self.mode != Mode::Outer || server.role == scene.request.to;
+            wanted && server.traced && server.port != 0
+        };
+        let ports: Vec<String> = stage
+            .servers
+            .iter()
+            .filter(traced)
+            .map(|server| server.port.to_string())
+            .collect();
+        let ports = ports.join(",");
+        let (cgroup, file) = (text(running.cgroup())?, text(file)?);
+        Tracer::start(
+            Place::here(),
+            ["-p", &ports, "--cgroup", cgroup, "-w", file],
+        )
+    }
+
+    /// Judges the capture in the repository.
+    fn judge_capture(&self, stage: &Stage, played: &mut Played<'_>) {
+        let file = capture(stage, played.scene);
+        let session = if file.is_file() {
+            read(&file)
+        } else {
+            Err(anyhow::anyhow!(
+                "{} is missing: `--update` makes it",
+                file.display()
+            ))
+        };
+        match session {
+            Ok(session) => {
+                played.capture = Some(verdict(pick(&session, played.scene.client_port())));
+            }
+            Err(why) => played.fault = Some(format!("{why:#}")),
+        }
+    }
+}
+
+/// Sends what comes before, then the request.
+fn send(running: &RunningStage, played: &mut Played<'_>) -> Result<()> {
+    let scene = played.scene;
+    for request in &scene.before {
+        running.call(request, 0)?;
+    }
+    let answer = running.call(&scene.request, scene.client_port())?;
+    played.status = Some(answer.status);
+    Ok(())
+}
+
+fn copy_logs(running: &RunningStage, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(running.directory())? {
+        let path = entry?.path();
+        let is_log = path.extension().is_some_and(|e| e == "log" || e == "out");
+        if let (true, Some(name)) = (is_log, path.file_name()) {
+            std::fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Session> {
+    Read::session(&[text(file)?])
+}
+
+fn capture(stage: &Stage, scene: &StageScene) -> PathBuf {
+    let name = format!("captures/{}.pcapng", scene.name);
+    stage.folder.join(name)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path is not UTF-8")
+}
