@@ -14,8 +14,11 @@ EDGES is a TOML file with a table for each role; all of these may be left out:
     server  what it makes of the Server header of what it hands on; as it was without this
     lower   whether it writes the names of headers in lower case
     auth    the port of an authoriser that is asked before; a refusal of it is handed on,
-    auth_add   with these header lines added,
-    auth_down  and this is the answer where it cannot be asked
+    auth_method, auth_path   how it is asked: GET and the same target without these
+    auth_add   the header lines that are added to its refusal
+    auth_down  the answer where it cannot be asked
+
+It writes a line for each request: the first line of it, and where its answer came from.
 """
 
 import os
@@ -72,15 +75,20 @@ class Edge:
         self.lock = threading.Lock()
 
     def answer(self, request):
+        whence, answer = self.decide(request)
+        print(f"{request.start}: answered by {whence}", flush=True)
+        return answer
+
+    def decide(self, request):
         for number, rule in enumerate(self.table.get("rules", [])):
             if self.fits(number, rule, request):
-                return answer_file(rule["answer"])
+                return "itself", answer_file(rule["answer"])
         if (auth := self.table.get("auth")) and (refusal := self.ask_authoriser(auth, request)):
-            return refusal
+            return "the authoriser", refusal
         if "next" in self.table:
-            return self.hand_on(request)
+            return "the next hop", self.hand_on(request)
         ok = ["Content-Type: application/json"]
-        return Message("HTTP/1.1 200 OK", ok, b'{"ok":true}').write()
+        return "nobody: all is well", Message("HTTP/1.1 200 OK", ok, b'{"ok":true}').write()
 
     def fits(self, number, rule, request):
         method, target, _ = request.start.split(" ", 2)
@@ -109,12 +117,13 @@ class Edge:
         return self.finish(got, self.table.get("add", []))
 
     def ask_authoriser(self, port, request):
-        _, target, version = request.start.split(" ", 2)
+        method, target, version = request.start.split(" ", 2)
         kept = [l for l in request.headers if not of_own(l) and not l.lower().startswith("content-")]
-        add = ["X-Forwarded-Method: POST", f"X-Forwarded-Uri: {target}"]
-        path = self.table.get("auth_path", target)
+        asked = self.table.get("auth_method", "GET"), self.table.get("auth_path", target), version
+        if asked[0] == "GET":
+            kept += [f"X-Forwarded-Method: {method}", f"X-Forwarded-Uri: {target}"]
         try:
-            got = exchange(port, Message(f"GET {path} {version}", kept + add, b""))
+            got = exchange(port, Message(" ".join(asked), kept, b""))
         except OSError:
             return answer_file(self.table["auth_down"])
         if got.start.split()[1].startswith("2"):
