@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("process", &["source", "model"]),
     ("client", &["model"]),
     ("select", &["model"]),
-    ("output", &["model"]),
+    ("output", &["diagnose", "model"]),
     (
         "pipeline",
         &[
