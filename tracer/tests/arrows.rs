@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("evidence", &["model", "limits"]),
     ("diagnose", &["model"]),
     ("select", &["model"]),
-    ("output", &["model"]),
+    ("output", &["diagnose", "model"]),
     (
         "pipeline",
         &[

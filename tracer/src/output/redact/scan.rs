@@ -322,7 +322,9 @@ impl<'a> Scan<'a> {
         });
         let value = self.slice(from, end);
         let is_secret = if bearer {
-            !value.is_empty() && !is_word(value)
+            // "The bearer token." may end a sentence.
+            let word = value.strip_suffix(b".").unwrap_or(value);
+            !word.is_empty() && !is_word(word)
         } else {
             is_user_and_password(value)
         };

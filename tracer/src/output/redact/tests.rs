@@ -355,6 +355,25 @@ fn what_is_not_secret_stays_byte_for_byte() {
 }
 
 #[test]
+fn sentences_about_secrets_stay() {
+    for sentence in [
+        "It sends 403 for a missing bearer token.",
+        "It sends 403 for a bearer token, or none.",
+        "Look for `Forbidden (CSRF token missing.)` in the log of 127.0.0.1:8001.",
+        "The request carries credentials: the cookie sessionid, X-Api-Key",
+        "The token in Authorization had expired 5 min before the request, at 2026-05-04T01:12:09Z.",
+        "Send the token of the form in X-CSRFToken.",
+        "Run it again with -p 8080,9000.",
+        "Make /srv/www/shop.example/secret.html readable: chmod o+r.",
+    ] {
+        let mut case = testing::cases::relayed();
+        case.verdict.next_step = sentence.to_owned();
+        super::case(&mut case);
+        assert_eq!(case.verdict.next_step, sentence);
+    }
+}
+
+#[test]
 fn a_coded_body_that_nobody_can_read_is_left_out() {
     let mut exchange = refused_post();
     let sent = response(
