@@ -52,9 +52,8 @@ const LINES: &[Line] = &[
     },
     Line {
         of: NGINX,
-        say: "look in the configuration of {server} for an auth_request (its error log says `auth \
-              request unexpected status` where the authoriser failed, and nothing where it said \
-              no) or another rule that matches",
+        say: "look for an auth_request in the location of {server} that matches (nginx logs \
+              nothing where the authoriser says no), and in the authoriser's own log for why",
     },
     Line {
         of: &["kong", "apisix", "tyk", "apinto"],
@@ -101,6 +100,7 @@ mod tests {
     fn names_the_words_of_the_log() {
         assert!(said(&CAUSE, "haproxy").contains("`PR--`"));
         assert!(said(&CAUSE, "envoy").contains("`rbac_access_denied`"));
+        assert!(said(&CAUSE, "nginx").contains("auth_request"));
         assert!(said(&CAUSE, "squid").contains("`TCP_DENIED/403`"));
     }
 

@@ -57,7 +57,7 @@ const LINES: &[Line] = &[
     Line {
         of: &["nginx", "openresty", "httpd", "apache2"],
         say: "look in the error log of {server} for `ModSecurity: Access denied` or `NAXSI_FMT`, \
-              and the ids of the rules",
+              and for the ids of the rules there",
     },
     Line {
         of: &["google"],
