@@ -25,28 +25,28 @@ pub(super) const CAUSE: Cause = Cause {
                frameworks and gateways say 403.",
         recognised: "Requests to the same route that pass carry a credential, and this one does \
                      not. Django REST framework says so in its body, with 403 when its first \
-                     authenticator has no challenge to offer. FastAPI before 0.122 sends 403 for \
-                     a missing bearer token. AWS API Gateway says only `Forbidden`. Spring \
-                     Security sends an empty 403 and logs `Pre-authenticated entry point called`.",
+                     authenticator has no challenge to offer. FastAPI before 0.122 sends 403 for a \
+                     missing bearer token. AWS API Gateway says only `Forbidden`. Spring Security \
+                     sends an empty 403 and logs `Pre-authenticated entry point called`.",
         misleads: "Kong, APISIX, Tyk, Apinto and Azure API Management answer a missing key with \
                    401, so a 403 of theirs has another cause. API Gateway's `Missing \
                    Authentication Token` mostly means a URL that it does not know. The client may \
                    have sent the credential, and a proxy on the way dropped it: compare the hops.",
-        mend: "Send the credential in the header and form that the one who refused expects. If \
-               it left the client and did not arrive, mend the hop that strips it.",
+        mend: "Send the credential in the header and form that the one who refused expects. If it \
+               left the client and did not arrive, mend the hop that strips it.",
     },
 };
 
 const LINES: &[Line] = &[
     Line {
         of: &["spring", "tomcat", "java"],
-        say: "look in the log (debug level for Spring Security) of {server} for \
-              `Pre-authenticated entry point called`",
+        say: "look in the log (debug level for Spring Security) of {server} for `Pre-authenticated \
+              entry point called`",
     },
     Line {
         of: ENVOY,
-        say: "look in the access log of {server} for `ext_authz_denied` or `rbac_access_denied` \
-              in the response details",
+        say: "look in the access log of {server} for `ext_authz_denied` or `rbac_access_denied` in \
+              the response details",
     },
 ];
 

@@ -25,9 +25,9 @@ pub(super) const CAUSE: Cause = Cause {
         recognised: "The same credential works elsewhere, for a GET or on another route, or \
                      another one works here. The clearest sign is a `WWW-Authenticate` with \
                      `insufficient_scope`. GitHub says that the resource is not accessible and \
-                     names the permissions it wants in `x-accepted-github-permissions`. Envoy \
-                     says that the audiences in the JWT are not allowed, API Gateway that the \
-                     caller is not authorized to perform execute-api:Invoke.",
+                     names the permissions it wants in `x-accepted-github-permissions`. Envoy says \
+                     that the audiences in the JWT are not allowed, API Gateway that the caller is \
+                     not authorized to perform execute-api:Invoke.",
         misleads: "A scope for reading is there and the one for writing is not: then it looks as \
                    if POST were broken. Tyk uses one sentence for an unknown key and for a key \
                    without right to that API.",

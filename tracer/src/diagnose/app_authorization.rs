@@ -17,8 +17,8 @@ pub(super) const CAUSE: Cause = Cause {
     next_step,
     explain: Explain {
         what: "The application knows who is asking, and its own rules say no. The account lacks a \
-               role, the object belongs to somebody else, or the tenant in the request is not \
-               the one of the session.",
+               role, the object belongs to somebody else, or the tenant in the request is not the \
+               one of the session.",
         recognised: "The credential works for other routes, the application's own process writes \
                      the status, and the proxies in front only relay it. Frameworks have words of \
                      their own for it: Django REST framework says that you do not have permission \
@@ -26,11 +26,11 @@ pub(super) const CAUSE: Cause = Cause {
                      `Forbidden resource`, Kubernetes `is forbidden: User`. Otherwise it is the \
                      application's own JSON.",
         misleads: "The frameworks' stock pages give no reason: Flask's speaks of read protection \
-                   whatever the cause is. A list of addresses or hours written into the code \
-                   looks just the same. This is also what is left when nothing else fits, so do \
-                   not take it for more than that.",
-        mend: "Give this account the role or the ownership that the handler checks. Or correct \
-               the check, if it refuses the wrong people.",
+                   whatever the cause is. A list of addresses or hours written into the code looks \
+                   just the same. This is also what is left when nothing else fits, so do not take \
+                   it for more than that.",
+        mend: "Give this account the role or the ownership that the handler checks. Or correct the \
+               check, if it refuses the wrong people.",
     },
 };
 

@@ -37,8 +37,8 @@ const LINES: &[Line] = &[
     },
     Line {
         of: &["google"],
-        say: "enable the service that the answer names (`SERVICE_DISABLED`) for the project in \
-              the API console",
+        say: "enable the service that the answer names (`SERVICE_DISABLED`) for the project in the \
+              API console",
     },
     Line {
         of: &["apigee"],

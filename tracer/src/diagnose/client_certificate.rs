@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     fits: &["response.words_certificate", "timing.before_body"],
     next_step,
     explain: Explain {
-        what: "Whoever ends TLS wants a certificate of the client, and there was none, or it has \
+        what: "Whoever ends TLS wants a certificate of the client. There was none, or it has \
                expired, is revoked, or comes from an authority that is not trusted there.",
         recognised: "The failure comes before the request is looked at, and no file is touched. \
                      nginx logs `client SSL certificate verify error` or `client sent no required \

@@ -18,13 +18,13 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "A browser's page of one origin calls another, and the layer that judges cross-origin \
-               calls refuses. It may refuse the POST itself, or the OPTIONS request (preflight) \
-               that the browser sends first; then the POST never comes.",
+        what: "A browser's page of one origin calls another, and the layer that judges \
+               cross-origin calls refuses. It may refuse the POST itself, or the OPTIONS request \
+               (preflight) that the browser sends first; then the POST never comes.",
         recognised: "The request has an Origin whose host is not the Host it asks for, and the \
-                     same POST without Origin, from curl say, passes. Spring answers `Invalid \
-                     CORS request`, to the real POST too. Tomcat's filter sends an empty \
-                     text/plain 403. S3 answers the OPTIONS with `AccessForbidden`.",
+                     same POST without Origin, from curl say, passes. Spring answers `Invalid CORS \
+                     request`, to the real POST too. Tomcat's filter sends an empty text/plain \
+                     403. S3 answers the OPTIONS with `AccessForbidden`.",
         misleads: "A missing Access-Control-Allow-Origin never makes a 403 by itself: the browser \
                    only keeps the answer from the page. And a 403 that something else made, a \
                    firewall for one, mostly lacks that header too, so the browser's console shows \

@@ -28,11 +28,11 @@ pub(super) const CAUSE: Cause = Cause {
     next_step,
     explain: Explain {
         what: "Frameworks let a POST change something only if it shows that it comes from their \
-               own page: by a token in a field or header that goes with a cookie, or by its \
-               Origin or Referer. This one did not show it.",
-        recognised: "A POST with cookies has no token field or header, or no cookie that the \
-                     token belongs to, or both differ. Most frameworks say so in the body. Django \
-                     logs `Forbidden (CSRF cookie not set.)`, `(CSRF token missing.)`, `(Origin \
+               own page: by a token in a field or header that goes with a cookie, or by its Origin \
+               or Referer. This one did not show it.",
+        recognised: "A POST with cookies has no token field or header, or no cookie that the token \
+                     belongs to, or both differ. Most frameworks say so in the body. Django logs \
+                     `Forbidden (CSRF cookie not set.)`, `(CSRF token missing.)`, `(Origin \
                      checking failed` or `(Referer checking failed`. Spring logs `Invalid CSRF \
                      token found for`, at debug level only. A check of a field cannot answer \
                      before the body is in.",

@@ -11,10 +11,10 @@ pub(super) const CAUSE: Cause = Cause {
     fits: &["request.static_file", "timing.before_body"],
     next_step,
     explain: Explain {
-        what: "The mode bits are as they should be, but for another owner: the file belongs to \
-               an account or group that the server is not in. Or the server follows a symbolic \
-               link only where link and target have the same owner, and here they do not. It is \
-               typical after a deploy or a restore that ran as root.",
+        what: "The mode bits are as they should be, but for another owner: the file belongs to an \
+               account or group that the server is not in. Or the server follows a symbolic link \
+               only where link and target have the same owner, and here they do not. It is typical \
+               after a deploy or a restore that ran as root.",
         recognised: "A call on the file fails with EACCES and its owner and group are not the \
                      worker's. With `disable_symlinks`, nginx opens without following links and \
                      gets ELOOP: its error log says `(40: Too many levels of symbolic links)`. \
@@ -23,9 +23,9 @@ pub(super) const CAUSE: Cause = Cause {
         misleads: "From the outside it cannot be told from a missing read permission: only owner, \
                    group and mode of the path, beside the worker's user id, can. AH00037 is also \
                    written where links are switched off altogether.",
-        mend: "Give the tree, or the link, to the account that the site is meant to run under, \
-               and have the worker in its group. Make the deploy set the owner, or it comes back \
-               with the next one.",
+        mend: "Give the tree, or the link, to the account that the site is meant to run under, and \
+               have the worker in its group. Make the deploy set the owner, or it comes back with \
+               the next one.",
     },
 };
 

@@ -11,8 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     fits: &["request.static_file", "timing.before_body"],
     next_step,
     explain: Explain {
-        what: "The path leads to a file, and the kernel refused to let the server's worker open \
-               it (EACCES). Either the file itself is closed to that account, or one of the \
+        what: "The path leads to a file, and the kernel refused to let the server's worker open it \
+               (EACCES). Either the file itself is closed to that account, or one of the \
                directories above it is.",
         recognised: "The worker's own open or stat call fails with EACCES between reading the \
                      request and writing the answer, and nothing is asked of a next hop. nginx \
@@ -46,8 +46,8 @@ const LINES: &[Line] = &[
     },
     Line {
         of: APACHE,
-        say: "look in the error log of {server} for AH00132 (file), AH00035 (directory) or \
-              AH00529 (`.htaccess`)",
+        say: "look in the error log of {server} for AH00132 (file), AH00035 (directory) or AH00529 \
+              (`.htaccess`)",
     },
     Line {
         of: &["lighttpd"],

@@ -17,9 +17,9 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "A gateway or proxy refused by a rule of its own: on the method, the path, a \
-               header, a claim of the token, an identity in the mesh. Or it asked an authoriser, \
-               which said no, or did not answer.",
+        what: "A gateway or proxy refused by a rule of its own: on the method, the path, a header, \
+               a claim of the token, an identity in the mesh. Or it asked an authoriser, which \
+               said no, or did not answer.",
         recognised: "No next hop is asked, or only an authoriser, by a GET of another path. \
                      HAProxy answers with 93 bytes and no Server, and logs `PR--` and `<NOSRV>`. \
                      Envoy says `RBAC: access denied` and logs `rbac_access_denied` or \
@@ -28,8 +28,8 @@ pub(super) const CAUSE: Cause = Cause {
                    403 by default when it cannot be reached. nginx's auth_request drops what the \
                    authoriser said, so its reason is only in the authoriser's own log, and \
                    authorisers that judge the method see a GET.",
-        mend: "Find the rule or the authoriser that the gateway names. Allow this identity, \
-               method and path there, or bring the authoriser up again.",
+        mend: "Find the rule or the authoriser that the gateway names. Allow this identity, method \
+               and path there, or bring the authoriser up again.",
     },
 };
 
@@ -42,8 +42,7 @@ const LINES: &[Line] = &[
     Line {
         of: ENVOY,
         say: "look in the access log of {server} for `rbac_access_denied` or `ext_authz_denied` \
-              and find the policy that \
-              it names",
+              and find the policy that it names",
     },
     Line {
         of: &["squid"],
@@ -52,9 +51,8 @@ const LINES: &[Line] = &[
     },
     Line {
         of: NGINX,
-        say: "look in the configuration of {server} for an auth_request (its error log says `auth \
-              request unexpected status` where the authoriser failed, and nothing where it said \
-              no) or another rule that matches",
+        say: "look for an auth_request in the location of {server} that matches (nginx logs \
+              nothing where the authoriser says no), and in the authoriser's own log for why",
     },
     Line {
         of: &["kong", "apisix", "tyk", "apinto"],
@@ -101,6 +99,7 @@ mod tests {
     fn names_the_words_of_the_log() {
         assert!(said(&CAUSE, "haproxy").contains("`PR--`"));
         assert!(said(&CAUSE, "envoy").contains("`rbac_access_denied`"));
+        assert!(said(&CAUSE, "nginx").contains("auth_request"));
         assert!(said(&CAUSE, "squid").contains("`TCP_DENIED/403`"));
     }
 

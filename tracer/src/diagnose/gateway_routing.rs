@@ -18,16 +18,16 @@ pub(super) const CAUSE: Cause = Cause {
         what: "The request did not reach the service that owns it. The gateway has no route for \
                this path, host or method, or another route caught it: a slash at the end, a \
                missing stage or version, a host that is not listed.",
-        recognised: "No next hop is asked, or another one than for the requests to this route \
-                     that pass. AWS API Gateway says `Missing Authentication Token`, CloudFront \
-                     that the distribution is not configured to allow the method, Rails `Blocked \
+        recognised: "No next hop is asked, or another one than for the requests to this route that \
+                     pass. AWS API Gateway says `Missing Authentication Token`, CloudFront that \
+                     the distribution is not configured to allow the method, Rails `Blocked \
                      hosts`. A web server that looks for files under the path of an API has taken \
                      the POST for a static file. Envoy logs `direct_response`.",
         misleads: "The texts speak of tokens or permission where only the URL is wrong. A page of \
-                   a foreign brand may mean that the request went to somebody else's site. After \
-                   a rewrite the path is not the one that the client sent: compare both sides.",
-        mend: "Correct the URL, the host or the mapping of methods so that the request gets to \
-               the service that owns it. Compare the path on the inner hop with the one that the \
+                   a foreign brand may mean that the request went to somebody else's site. After a \
+                   rewrite the path is not the one that the client sent: compare both sides.",
+        mend: "Correct the URL, the host or the mapping of methods so that the request gets to the \
+               service that owns it. Compare the path on the inner hop with the one that the \
                service expects.",
     },
 };
@@ -53,8 +53,8 @@ const LINES: &[Line] = &[
     },
     Line {
         of: APACHE,
-        say: "find the virtual host in {server} that matches (`apachectl -S`) and look in its error \
-              log for AH00127 or AH00669",
+        say: "find the virtual host in {server} that matches (`apachectl -S`) and look in its \
+              error log for AH00127 or AH00669",
     },
 ];
 

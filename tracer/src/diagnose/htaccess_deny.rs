@@ -11,9 +11,9 @@ pub(super) const CAUSE: Cause = Cause {
     fits: &["request.hidden_path"],
     next_step,
     explain: Explain {
-        what: "Apache read a `.htaccess` file in one of the directories above the path, and a \
-               line in it denies the request. The line may be about everybody, or about some \
-               addresses, methods or user agents.",
+        what: "Apache read a `.htaccess` file in one of the directories above the path, and a line \
+               in it denies the request. The line may be about everybody, or about some addresses, \
+               methods or user agents.",
         recognised: "The worker opens a `.htaccess` with success right before the 403, and never \
                      opens the file asked for. A denial by the main configuration has no such \
                      open: nothing else tells the two apart, as both log AH01630 (Require). Other \

@@ -21,14 +21,14 @@ pub(super) const CAUSE: Cause = Cause {
     next_step,
     explain: Explain {
         what: "The body cannot be read the way its header says: broken JSON, a form under a JSON \
-               type, a multipart body cut short or with another boundary. Or its type or length \
-               is missing, or is not on the list of what is allowed.",
+               type, a multipart body cut short or with another boundary. Or its type or length is \
+               missing, or is not on the list of what is allowed.",
         recognised: "Normally that is a 400, 415 or 422. A 403 for it comes from a firewall's \
                      rules on the protocol, from a signed upload policy of an object store \
                      (`Policy Condition failed`), or from an application that maps all invalid \
                      input to 403. The core rules log 920180 for a missing length, 920340 or \
-                     920640 for a missing type, 920420 for a type that is not allowed, and 922… \
-                     or 200004 for multipart.",
+                     920640 for a missing type, 920420 for a type that is not allowed, and 922… or \
+                     200004 for multipart.",
         misleads: "A type that is legal but not on the list, such as a vendor's JSON type, is \
                    refused though the body is fine. Rule 200002 (body cannot be parsed) denies \
                    with 400 as it is recommended, so a 403 there is a local change. WordPress \

@@ -14,10 +14,10 @@ pub(super) const CAUSE: Cause = Cause {
         what: "The path leads to a directory, none of the index files is in it, and listing is \
                off. For a POST that mostly means that it should never have come here: an \
                application was to get it, and it fell through to the static files.",
-        recognised: "The path ends in `/`. nginx looks for each index file, gets ENOENT, finds \
-                     the directory itself, and writes `directory index of … is forbidden` to its \
-                     error log. lighttpd makes the same look-ups and logs nothing. Apache logs \
-                     AH01276, but for GET only.",
+        recognised: "The path ends in `/`. nginx looks for each index file, gets ENOENT, finds the \
+                     directory itself, and writes `directory index of … is forbidden` to its error \
+                     log. lighttpd makes the same look-ups and logs nothing. Apache logs AH01276, \
+                     but for GET only.",
         misleads: "Servers differ by method: nginx and lighttpd refuse a POST, Apache answers it \
                    with 404 (AH00129), Caddy with 404 too. An index file that is there but cannot \
                    be read is a matter of permission. Turning on listing helps a GET and leaves \

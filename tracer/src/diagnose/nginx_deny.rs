@@ -15,16 +15,16 @@ pub(super) const CAUSE: Cause = Cause {
                `limit_except` or a `return 403` of the location that the URI selects, in others \
                the like. It looked at no file and asked no next hop.",
         recognised: "nginx answers before the body of the request is in, with its stock page or \
-                     its error_page, without a call on the file and without a connection to a \
-                     next hop. For `deny` and `limit_except` the error log says `access forbidden \
-                     by rule`; `return 403`, an `if` and `valid_referers` log nothing. Apache \
-                     logs AH01630 for a Require in its main configuration. lighttpd is silent.",
-        misleads: "The page of ModSecurity 3 in nginx is the same to the byte. Where another \
-                   nginx sits behind, a version in the page that is not this server's means that \
-                   the other one made it. Behind a proxy `deny` judges the proxy's address, and \
-                   then one rule hits every client.",
-        mend: "Find the location that this URI selects and change the rule in it. Where a proxy \
-               is in front, set real_ip first, or the rule judges the wrong address. `nginx -T` \
+                     its error_page, without a call on the file and without a connection to a next \
+                     hop. For `deny` and `limit_except` the error log says `access forbidden by \
+                     rule`; `return 403`, an `if` and `valid_referers` log nothing. Apache logs \
+                     AH01630 for a Require in its main configuration. lighttpd is silent.",
+        misleads: "The page of ModSecurity 3 in nginx is the same to the byte. Where another nginx \
+                   sits behind, a version in the page that is not this server's means that the \
+                   other one made it. Behind a proxy `deny` judges the proxy's address, and then \
+                   one rule hits every client.",
+        mend: "Find the location that this URI selects and change the rule in it. Where a proxy is \
+               in front, set real_ip first, or the rule judges the wrong address. `nginx -T` \
                prints the whole configuration with its includes.",
     },
 };
@@ -33,8 +33,8 @@ const LINES: &[Line] = &[
     Line {
         of: NGINX,
         say: "look in the error log of {server} for `access forbidden by rule` (`return 403` logs \
-              nothing), then in its configuration (`nginx -T`) for a deny, limit_except or \
-              `return 403`",
+              nothing), then in its configuration (`nginx -T`) for a deny, limit_except or `return \
+              403`",
     },
     Line {
         of: APACHE,

@@ -21,8 +21,8 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     next_step,
     explain: Explain {
-        what: "A firewall that reads requests refused this one. It sits at a CDN's edge, in the web \
-               server as a module, or within the application. It found text that looks like an \
+        what: "A firewall that reads requests refused this one. It sits at a CDN's edge, in the \
+               web server as a module, or within the application. It found text that looks like an \
                attack, or a form that its rules do not allow.",
         recognised: "The same route with the same credentials lets a harmless body pass: only the \
                      content differs. Edges show a page of their own, often with an id that keys \
@@ -57,7 +57,7 @@ const LINES: &[Line] = &[
     Line {
         of: &["nginx", "openresty", "httpd", "apache2"],
         say: "look in the error log of {server} for `ModSecurity: Access denied` or `NAXSI_FMT`, \
-              and the ids of the rules",
+              and for the ids of the rules there",
     },
     Line {
         of: &["google"],
