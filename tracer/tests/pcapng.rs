@@ -203,7 +203,7 @@ fn what_the_host_told_comes_back_in_its_place() {
     case.told = [
         &[watching.clone(), lost.clone()],
         &talks[..],
-        &[late.clone()],
+        std::slice::from_ref(&late),
     ]
     .concat();
     let mut file = create(&path);
