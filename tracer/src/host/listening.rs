@@ -110,7 +110,7 @@ mod tests {
         // SAFETY: takes nothing and changes nothing.
         let tid = unsafe { libc::gettid() }.unsigned_abs();
         let pid = std::process::id();
-        let at = |millis| Timestamp::from_nanos(1_000_000 * millis);
+        let at = |millis: u64| Timestamp::from_nanos(1_000_000 * millis);
         let mut listening = Listening::new();
         let listener = TcpListener::bind("[::]:0").unwrap();
         let port = listener.local_addr().unwrap().port();
