@@ -164,6 +164,7 @@ mod tests {
             };
             assert!(fits, "{name} is {section:?}");
             assert!(costs.len() > 20, "{name}");
+            assert!(costs_of(name).is_some_and(|(known, _)| known == name));
             assert_eq!(
                 need == Need::Optional,
                 matches!(kind, Kind::BtfTracepoint(_)),
