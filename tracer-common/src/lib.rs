@@ -206,7 +206,8 @@ pub struct ExecRecord {
     pub filename: [u8; FILENAME_LEN],
 }
 
-/// A process that serves a traced port sent on a socket that has none: TCP, or a Unix socket.
+/// A process that serves a traced port sent on a socket that has none (TCP, or a Unix socket), or
+/// began a TCP connection.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "std", derive(Debug))]
@@ -223,7 +224,7 @@ pub struct TalkRecord {
     pub pid: u32,
     /// Thread id, in the initial PID namespace.
     pub tid: u32,
-    /// The socket's own port; 0 for a Unix socket.
+    /// The socket's own port; 0 for a Unix socket, and where it has none yet.
     pub local_port: u16,
     /// Its peer's port; 0 for a Unix socket.
     pub remote_port: u16,

@@ -84,6 +84,13 @@ pub fn owner_received(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// A TCP socket went from one state to another.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn connecting(ctx: BtfTracePointContext) -> i32 {
+    talk::connecting(&ctx);
+    0
+}
+
 /// A process started a program.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec(ctx: BtfTracePointContext) -> i32 {

@@ -4,6 +4,8 @@
 //! and to whom, is told here, so that the tool can know a server that asked nobody from one that
 //! asked somebody unread.
 //!
+//! That a connection begins counts as well: who cannot reach the one to be asked may refuse for that.
+//!
 //! Only TCP and connected Unix sockets count. Left out are datagrams over IP, and Unix sockets whose
 //! peer has no name: pairs, and the server's end of a connection.
 
@@ -16,12 +18,13 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{
     AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord, UNIX_PATH_LEN, counter,
 };
 
 use crate::emit;
-use crate::settings::{UNIX_ADDR, UNIX_ADDRESS_LEN, UNIX_ADDRESS_NAME, UNIX_PEER};
+use crate::settings::{UNIX_ADDR, UNIX_ADDRESS_LEN, UNIX_ADDRESS_NAME, UNIX_PEER, is_traced};
 use crate::sock::{SockCommon, read_into};
 
 /// Processes (thread group ids) that received on a socket with a traced port of its own.
@@ -68,14 +71,7 @@ pub fn serves() {
 #[inline(always)]
 pub fn sent(sock: *mut c_void, common: &SockCommon) {
     let family = u32::from(common.family);
-    // SAFETY: see `serves`.
-    if unsafe { (&raw const ANY_SERVES).read_volatile() } == 0
-        || !matches!(family, AF_INET | AF_INET6 | AF_UNIX)
-    {
-        return;
-    }
-    let thread = bpf_get_current_pid_tgid();
-    if SERVING.get_ptr((thread >> 32) as u32).is_none() {
+    if !matches!(family, AF_INET | AF_INET6 | AF_UNIX) || !is_serving() {
         return;
     }
     let mut peer = Peer::Unknown;
@@ -88,7 +84,45 @@ pub fn sent(sock: *mut c_void, common: &SockCommon) {
     } else if unsafe { bpf_skc_to_tcp_sock(sock) }.is_null() {
         return;
     }
-    // SAFETY: as above.
+    tell_if_new(sock, common, peer);
+}
+
+/// Tells that the current thread begins a TCP connection to a port that is not traced, if its
+/// process serves one that is. `ctx` is that of `inet_sock_set_state`.
+#[inline(always)]
+pub fn connecting(ctx: &BtfTracePointContext) {
+    let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    // Into this state a socket goes in a system call of its process; in others it may be anybody.
+    if from != TCP_CLOSE || to != TCP_SYN_SENT || !is_serving() {
+        return;
+    }
+    let sock: *mut c_void = ctx.arg(0);
+    // The peer is in there by now; an own port that nobody asked for is not.
+    let common = SockCommon::read(sock);
+    if !is_traced(common.remote_port()) && !is_traced(common.num) {
+        tell_if_new(sock, &common, Peer::Unknown);
+    }
+}
+
+/// States of a TCP socket, as in the kernel's `tcp_states.h`.
+const TCP_SYN_SENT: i32 = 2;
+const TCP_CLOSE: i32 = 7;
+
+/// Whether the current process serves a traced port.
+#[inline(always)]
+fn is_serving() -> bool {
+    // SAFETY: see `serves`.
+    let any = unsafe { (&raw const ANY_SERVES).read_volatile() } != 0;
+    any && SERVING
+        .get_ptr((bpf_get_current_pid_tgid() >> 32) as u32)
+        .is_some()
+}
+
+/// Tells it, if it was not within [`TALK_INTERVAL_NS`].
+#[inline(always)]
+fn tell_if_new(sock: *mut c_void, common: &SockCommon, peer: Peer) {
+    let thread = bpf_get_current_pid_tgid();
+    // SAFETY: `sock` comes from the context of a BTF tracepoint.
     let cookie = unsafe { bpf_get_socket_cookie(sock) };
     let way = Way { thread, cookie };
     // SAFETY: the helper takes no argument.

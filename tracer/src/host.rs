@@ -10,6 +10,7 @@ mod cgroups;
 mod clock;
 mod container;
 mod holders;
+mod listening;
 mod namespaces;
 mod processes;
 mod recent;
@@ -18,5 +19,6 @@ mod sockets;
 
 pub use btf::{KernelOffsets, kernel_offsets};
 pub use container::container;
+pub use listening::Listening;
 pub use processes::{OwnerEvent, ProcessTable};
 pub use sockets::existing_sockets;

@@ -18,8 +18,6 @@ mod api_key_missing;
 mod api_key_scope;
 mod app_authorization;
 mod approval_required;
-#[cfg(test)]
-mod checks;
 mod client_certificate;
 mod cors_policy;
 mod csrf_token;
@@ -159,3 +157,6 @@ impl<'a> Clues<'a> {
         self.here().map(|(_, e)| e).find(|e| e.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ const NO_OWNER: &str = "the process on an end is looked up in /proc and may be m
                         is not seen, so `it asked nobody` is never said";
 
 /// Every probe, in the order of the object file's list.
-pub const PROBES: [Probe; 9] = [
+pub const PROBES: [Probe; 10] = [
     packets("cgroup_ingress", Kind::CgroupIngress),
     packets("cgroup_egress", Kind::CgroupEgress),
     packets("tc_ingress", Kind::TcIngress),
@@ -60,6 +60,12 @@ pub const PROBES: [Probe; 9] = [
     packets("tc_egress_ip", Kind::TcEgressIp),
     tracepoint("owner_sent", "sock_send_length", NO_OWNER),
     tracepoint("owner_received", "sock_recv_length", NO_OWNER),
+    tracepoint(
+        "connecting",
+        "inet_sock_set_state",
+        "whether a server tried in vain to reach somebody on a port that is not traced is not \
+         seen, so `it asked nobody` is never said",
+    ),
     tracepoint(
         "exec",
         "sched_process_exec",
@@ -158,6 +164,7 @@ mod tests {
             };
             assert!(fits, "{name} is {section:?}");
             assert!(costs.len() > 20, "{name}");
+            assert!(costs_of(name).is_some_and(|(known, _)| known == name));
             assert_eq!(
                 need == Need::Optional,
                 matches!(kind, Kind::BtfTracepoint(_)),

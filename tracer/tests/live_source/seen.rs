@@ -74,12 +74,13 @@ impl Seen {
             .collect();
         let first = segments.first().map_or(0, |&(sequence, _)| sequence);
         segments.sort_by_key(|(sequence, _)| sequence.wrapping_sub(first));
-        segments.dedup();
-        segments
-            .into_iter()
-            .flat_map(|(_, payload)| payload)
-            .copied()
-            .collect()
+        // What was sent again may be cut in other places.
+        let mut stream = Vec::new();
+        for (sequence, payload) in segments {
+            let seen = stream.len() - sequence.wrapping_sub(first) as usize;
+            stream.extend(payload.iter().skip(seen));
+        }
+        stream
     }
 
     /// For the socket of each packet with payload that went out, this process is named exactly.

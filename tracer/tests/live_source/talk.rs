@@ -52,6 +52,44 @@ fn who_serves_a_traced_port_and_asks_an_untraced_one_is_told() {
 }
 
 #[test]
+fn who_tries_in_vain_is_told() {
+    let scene = Scene::new("vain");
+    let seen = capture(scene.attach(), || {
+        serve(|| TcpStream::connect((Ipv4Addr::LOCALHOST, OTHER)).unwrap_err());
+    });
+    let asked: Vec<_> = peers(&seen).iter().map(|peer| peer.addr).collect();
+    assert_eq!(
+        asked,
+        [Some(SocketAddr::from((Ipv4Addr::LOCALHOST, OTHER)))]
+    );
+}
+
+#[test]
+fn who_answers_on_another_port_asks_nobody_there() {
+    let scene = Scene::new("answers");
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, OTHER)).unwrap();
+    let seen = capture(scene.attach(), || {
+        serve(|| ());
+        // Not by a thread that ends: where it listens is looked up as the record is read.
+        thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                let mut client = TcpStream::connect(other.local_addr().unwrap()).unwrap();
+                client.read_exact(&mut [0; 6]).unwrap();
+            });
+            let (mut stream, _) = other.accept().unwrap();
+            stream.write_all(b"answer").unwrap();
+            client.join().unwrap();
+        });
+    });
+    // The client is of this process too.
+    let asked: Vec<_> = peers(&seen).iter().map(|peer| peer.addr).collect();
+    assert_eq!(
+        asked,
+        [Some(SocketAddr::from((Ipv4Addr::LOCALHOST, OTHER)))]
+    );
+}
+
+#[test]
 fn who_serves_and_asks_nobody_is_silent() {
     let scene = Scene::new("silent");
     let (mut one, mut other) = UnixStream::pair().unwrap();
@@ -138,8 +176,12 @@ fn own(seen: &Seen) -> impl Iterator<Item = &Talk> {
     seen.talks.iter().filter(move |talk| talk.pid == own)
 }
 
+/// Whom it talked to. On a slow machine there is more than a millisecond between a connection's
+/// beginning and the first byte; then both are told.
 fn peers(seen: &Seen) -> Vec<&UnreadPeer> {
-    own(seen).map(|talk| &talk.peer).collect()
+    let mut peers: Vec<_> = own(seen).map(|talk| &talk.peer).collect();
+    peers.dedup();
+    peers
 }
 
 /// Sends a request to a server in this process, which calls `meanwhile` before it refuses.

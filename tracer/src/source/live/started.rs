@@ -23,11 +23,11 @@ pub struct Attached {
 }
 
 impl Started {
-    /// Whether the host tells to whom the processes that serve traced ports send: that takes both
-    /// probes, the one to know the processes and the other to see them send. They see every process
-    /// of the host, wherever packets are looked at.
+    /// Whether the host tells to whom the processes that serve traced ports send: that takes one
+    /// probe to know the processes, and two to see them send, or try to. They see every process of
+    /// the host, wherever packets are looked at.
     pub(super) fn is_watching(&self) -> bool {
-        ["owner_received", "owner_sent"]
+        ["owner_received", "owner_sent", "connecting"]
             .iter()
             .all(|probe| self.attached.iter().any(|a| a.probe == *probe))
     }

@@ -6,7 +6,7 @@ use tracer_common as kernel;
 use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 
 use super::clock::KernelClock;
-use crate::host::{OwnerEvent, ProcessTable};
+use crate::host::{Listening, OwnerEvent, ProcessTable};
 use crate::model::{Talk, UnreadPeer};
 use crate::source::{Frame, Hook, Record, SocketUse, Vantage, unread};
 
@@ -16,6 +16,7 @@ const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_na
 pub(super) struct Translator {
     clock: KernelClock,
     processes: ProcessTable,
+    listening: Listening,
 }
 
 impl Translator {
@@ -23,6 +24,7 @@ impl Translator {
         Self {
             clock,
             processes: ProcessTable::new(),
+            listening: Listening::new(),
         }
     }
 
@@ -50,12 +52,8 @@ impl Translator {
                     .exec(pid, until_nul(&filename), until_nul(&comm));
             }
             Some(kernel::Record::Talk(talk)) => {
-                let TalkRecord {
-                    at_ns, pid, tid, ..
-                } = talk;
-                if let Some(peer) = peer(&talk) {
-                    let at = self.clock.wall(at_ns);
-                    sink(Record::Talk(Talk { at, pid, tid, peer }));
+                if let Some(talk) = self.talk(&talk) {
+                    sink(Record::Talk(talk));
                 }
             }
             None => tracing::warn!(
@@ -63,6 +61,16 @@ impl Translator {
                 entry.len()
             ),
         }
+    }
+
+    /// To whom somebody talked; `None` where it was a log, or a client that it serves on another
+    /// port.
+    fn talk(&mut self, talk: &TalkRecord) -> Option<Talk> {
+        let &TalkRecord { pid, tid, .. } = talk;
+        let at = self.clock.wall(talk.at_ns);
+        let peer = peer(talk)?;
+        let is_accepted = talk.local_port != 0 && self.listening.on(pid, tid, talk.local_port, at);
+        (!is_accepted).then_some(Talk { at, pid, tid, peer })
     }
 
     fn frame<'a>(&self, header: &PacketRecord, data: &'a [u8]) -> Frame<'a> {
