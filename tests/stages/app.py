@@ -12,6 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:
+            # Proxies reset connections that they have no more use for.
+            pass
+
     def answer(self):
         body = self.body()
         path = self.path.split("?")[0]
