@@ -132,6 +132,11 @@ impl Pipeline {
         }
     }
 
+    /// Another source follows: what the one before told of this host holds no longer.
+    pub fn next_source(&mut self) {
+        self.told.watching_since = None;
+    }
+
     /// The source is done: everything that is still under way is over.
     pub fn finish(&mut self) {
         let Self {
@@ -332,7 +337,13 @@ impl Pipeline {
             }
         }
         let samples = self.siblings.of(&chain.reported.exchange);
-        let siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
+        let mut siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
+        for sibling in &mut siblings {
+            let until = link::span(sibling).1.plus(self.options.limits.settle);
+            name_owners(&mut self.owners, sibling, until, until);
+            sibling.client_addresses = client::addresses(sibling, sibling.proxy_client);
+            decode_bodies(sibling, &self.options.limits);
+        }
         let mut packets = packets;
         if let Some(trails) = &mut self.trails {
             let conns = chain.exchanges().map(|e| e.conn).filter(|c| *c != conn);
@@ -340,6 +351,8 @@ impl Pipeline {
             packets.extend(self.siblings.take_packets(&chain.reported.exchange));
             packets.sort_by_key(|p| p.at);
             packets.dedup();
+            let exchanges = chain.exchanges().chain(&siblings);
+            told.extend(link::talks(&self.told, exchanges, &packets));
         }
         // A file does not hold every request of this client: what was counted stands in it.
         let pace = match self.told.around_of(&chain.reported.exchange) {

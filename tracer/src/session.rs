@@ -64,6 +64,7 @@ impl Session {
 
     /// Reads a file until it has no more, fails, or is not wanted any further.
     pub(crate) fn drive_file(&mut self, file: &mut tracer403::source::pcap::CaptureFile) {
+        self.pipeline.next_source();
         while !self.stop.load(Ordering::Relaxed) && self.step(file) {
             self.progress.at(file.position());
         }

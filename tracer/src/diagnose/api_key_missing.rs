@@ -73,7 +73,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::{Stage, said};
+    use crate::diagnose::tests::{Stage, said};
 
     #[test]
     fn says_what_to_send_and_to_whom() {

@@ -75,7 +75,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::{Stage, said};
+    use crate::diagnose::tests::{Stage, said};
 
     #[test]
     fn says_where_the_scope_is_named() {

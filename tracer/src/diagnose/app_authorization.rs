@@ -68,7 +68,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::{Stage, said};
+    use crate::diagnose::tests::{Stage, said};
 
     #[test]
     fn sends_to_the_log_of_the_application() {

@@ -75,7 +75,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::said;
+    use crate::diagnose::tests::said;
 
     #[test]
     fn names_what_was_asked_for_and_where_routes_are() {

@@ -51,7 +51,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::said;
+    use crate::diagnose::tests::said;
 
     #[test]
     fn names_the_line_and_the_path() {

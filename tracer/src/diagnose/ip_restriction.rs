@@ -76,7 +76,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::said;
+    use crate::diagnose::tests::said;
 
     #[test]
     fn names_the_address_that_was_judged() {

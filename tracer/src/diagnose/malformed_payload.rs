@@ -83,7 +83,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::{Stage, said};
+    use crate::diagnose::tests::{Stage, said};
 
     #[test]
     fn names_the_type() {

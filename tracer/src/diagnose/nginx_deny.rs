@@ -61,7 +61,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::said;
+    use crate::diagnose::tests::said;
 
     #[test]
     fn names_the_words_of_the_log() {

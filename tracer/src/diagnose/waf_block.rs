@@ -88,7 +88,7 @@ fn next_step(clues: &Clues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::CAUSE;
-    use crate::diagnose::checks::{Stage, said};
+    use crate::diagnose::tests::{Stage, said};
     use crate::model::{Kind, Strength};
 
     #[test]

@@ -275,7 +275,7 @@ pub(super) fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::checks::Stage;
+    use crate::diagnose::tests::Stage;
     use crate::model::{Kind, Strength};
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Gatherer, Scene};
 use crate::model::{
-    Asked, Body, Evidence, Exchange, Hop, Message, Part, Side, SideCall, Span, Strength,
+    Asked, Body, CauseId, Evidence, Exchange, Hop, Message, Part, Side, SideCall, Span, Strength,
 };
 
 /// Whom the server of a hop asked, and what became of the answer.
@@ -14,13 +14,13 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
     let Some(hop) = scene.hop(at) else { return };
     let name = server(hop);
-    let mut add = |id: &'static str, strength, span, fact| {
+    let mut add = |id: &'static str, strength, span, cause, fact| {
         out.push(Evidence {
             id: id.into(),
             hop: at,
             fact,
             strength,
-            cause: None,
+            cause,
             product: None,
             span,
         });
@@ -30,7 +30,7 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             "{name} asked nobody between this request and its answer: its process was watched all \
              the time, and nothing was lost."
         );
-        add("chain.asked_nobody", Strength::Strong, None, fact);
+        add("chain.asked_nobody", Strength::Strong, None, None, fact);
     }
     if let Some(next) = scene.hop(at + 1) {
         let (id, fact) = relation(hop, next);
@@ -38,7 +38,7 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             .link
             .as_ref()
             .map_or(Strength::Weak, |link| link.strength);
-        add(id, strength, Some(STATUS), fact);
+        add(id, strength, Some(STATUS), None, fact);
         return;
     }
     let judged = |call: &&SideCall| matches!(status(&call.exchange), Some(401 | 403));
@@ -49,7 +49,14 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             line(&call.exchange),
             status(&call.exchange).unwrap_or_default()
         );
-        add("chain.side_call_refused", call.link.strength, None, fact);
+        let cause = Some(CauseId::GatewayPolicy);
+        add(
+            "chain.side_call_refused",
+            call.link.strength,
+            None,
+            cause,
+            fact,
+        );
         return;
     }
     let failed = |call: &&SideCall| status(&call.exchange).is_none_or(|s| s >= 500);
@@ -67,6 +74,7 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             "chain.side_call_failed",
             call.link.strength.min(Strength::Fair),
             None,
+            Some(CauseId::GatewayPolicy),
             fact,
         );
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use crate::chain::{self, Pool};
 use crate::model::{
-    Around, Asked, Chain, Exchange, Hop, Pace, Talk, Timestamp, Told, Unread, UnreadPeer,
+    Around, Asked, Chain, Exchange, Hop, OwnerQuality, Pace, Packet, Talk, Timestamp, Told, Unread,
+    UnreadPeer,
 };
 use crate::process::{SentBetween, SocketEnd};
 
@@ -88,6 +89,8 @@ impl Pipeline {
             return Asked::ServerNotSeen;
         };
         let (pid, tid) = (server.pid, server.tid);
+        // Who only holds the socket need not be who asks.
+        let is_seen = server.quality == OwnerQuality::Exact;
         let (from, until) = span(&hop.exchange);
         let mut peers: Vec<UnreadPeer> = Vec::new();
         let mut add = |peer: UnreadPeer| {
@@ -98,9 +101,6 @@ impl Pipeline {
         };
         for talk in self.told.talks(pid, from, until) {
             add(talk.peer.clone());
-            if told.len() < TOLD {
-                told.push(Told::Talk(talk.clone()));
-            }
         }
         for opaque in self.told.opaques(from, until) {
             let (local, cookie) = opaque.client;
@@ -127,14 +127,15 @@ impl Pipeline {
             return Asked::Lost(lost);
         }
         match self.told.watched_since(from) {
+            _ if !is_seen => Asked::ServerNotSeen,
             true => Asked::Nobody,
             false => Asked::OtherPortsNotSeen,
         }
     }
 }
 
-/// Facts kept with a case.
-const TOLD: usize = 256;
+/// Talks kept with a case.
+const TALKS: usize = 4_096;
 /// Peers named in a verdict.
 const PEERS: usize = 8;
 
@@ -144,6 +145,27 @@ fn unread(addr: SocketAddr, why: Unread) -> UnreadPeer {
         path: None,
         why,
     }
+}
+
+/// What the servers of these exchanges said to others in the time of these packets: a file that
+/// holds the packets must hold this too, or silence would seem to mean something.
+pub(super) fn talks<'a>(
+    told: &super::told::Told,
+    exchanges: impl Iterator<Item = &'a Exchange>,
+    packets: &[Packet],
+) -> Vec<Told> {
+    let (Some(first), Some(last)) = (packets.first(), packets.last()) else {
+        return Vec::new();
+    };
+    let mut pids: Vec<u32> = exchanges
+        .filter_map(|e| e.server.owner.as_ref().map(|o| o.pid))
+        .collect();
+    pids.sort_unstable();
+    pids.dedup();
+    let talks = pids
+        .into_iter()
+        .flat_map(|pid| told.talks(pid, first.at, last.at));
+    talks.take(TALKS).cloned().map(Told::Talk).collect()
 }
 
 /// What was around the hops of a chain, for the file.
@@ -167,7 +189,7 @@ pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterato
 }
 
 /// From the first byte of the request to the first byte of the answer.
-fn span(exchange: &Exchange) -> (Timestamp, Timestamp) {
+pub(super) fn span(exchange: &Exchange) -> (Timestamp, Timestamp) {
     let from = exchange.started_at();
     let until = exchange.response.as_ref().map(|r| r.message.started_at);
     (from, until.unwrap_or(from))

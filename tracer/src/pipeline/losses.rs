@@ -48,11 +48,11 @@ impl Losses {
     /// Records lost since `from`, as far as they are reported by now. A live source reports them
     /// well within [`Limits::settle`](crate::limits::Limits::settle).
     pub(super) fn since(&self, from: Timestamp) -> u64 {
+        // Files put one behind the other may step back in time: the order says nothing.
         let meanwhile = |(at, _): &&(Timestamp, u64)| *at >= from;
         self.reports
             .iter()
-            .rev()
-            .take_while(meanwhile)
+            .filter(meanwhile)
             .fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 }
