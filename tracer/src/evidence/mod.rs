@@ -3,6 +3,8 @@
 //! A gatherer looks at one topic and appends what it finds; it draws no conclusion. That is
 //! [`diagnose`](crate::diagnose)'s business.
 
+pub mod fingerprint;
+
 use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
 
 /// What gatherers look at.
