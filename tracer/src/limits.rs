@@ -89,3 +89,19 @@ impl Default for Limits {
         }
     }
 }
+
+/// Bytes of a body that fingerprints are looked for in. Error pages are a few KiB; bounds the work
+/// on a large body.
+pub const FINGERPRINT_BODY: usize = 64 << 10;
+/// Bytes of a table of fingerprints. The own one has 200 KiB; bounds what a user's file costs.
+pub const FINGERPRINT_TABLE: usize = 4 << 20;
+/// Rows of a table of fingerprints.
+pub const FINGERPRINT_ROWS: usize = 4_096;
+/// Conditions of one fingerprint.
+pub const FINGERPRINT_CONDITIONS: usize = 16;
+/// Bytes of one pattern of a fingerprint, as written.
+pub const FINGERPRINT_PATTERN: usize = 2_048;
+/// Bytes of one pattern of a fingerprint, compiled. Bounds nested repetitions.
+pub const FINGERPRINT_COMPILED: usize = 256 << 10;
+/// Bytes of all patterns for bodies together, compiled, and of the automaton made from them.
+pub const FINGERPRINT_SET: usize = 64 << 20;

@@ -4,6 +4,7 @@
 //! [`diagnose`](crate::diagnose)'s business.
 
 mod client;
+pub mod fingerprint;
 mod hops;
 mod note;
 mod parts;

@@ -1,0 +1,206 @@
+//! The table's text becomes rows. Errors name the row, and say what is wanted there.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::Fingerprint;
+use super::condition::{Condition, Names, Pattern, Place};
+use crate::limits;
+use crate::model::{CauseId, Kind, Product, Proves, Strength};
+
+/// Why a table of fingerprints cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TableError(String);
+
+impl TableError {
+    /// The patterns for bodies are good one by one, but not all at once.
+    pub(super) fn together(error: regex::Error) -> Self {
+        Self(format!(
+            "the fingerprints have too many patterns for bodies: {error}; remove some rows"
+        ))
+    }
+}
+
+/// The rows of a table.
+///
+/// # Errors
+/// Where the text, which errors call `name`, is no table.
+pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Fingerprint>, TableError> {
+    let fault = |what: String| TableError(format!("{name}: {what}"));
+    if text.len() > limits::FINGERPRINT_TABLE {
+        let most = limits::FINGERPRINT_TABLE;
+        return Err(fault(format!(
+            "larger than {most} bytes; use a smaller table"
+        )));
+    }
+    let table: TableText = toml::from_str(text).map_err(|e| fault(e.to_string()))?;
+    if table.fingerprint.len() > limits::FINGERPRINT_ROWS {
+        let most = limits::FINGERPRINT_ROWS;
+        return Err(fault(format!("more than {most} rows; use a smaller table")));
+    }
+    let mut seen = BTreeSet::new();
+    let mut rows = Vec::with_capacity(table.fingerprint.len());
+    for row in table.fingerprint {
+        let id = row.id.clone();
+        if !seen.insert(id.clone()) {
+            return Err(fault(format!("two rows have the id `{id}`; rename one")));
+        }
+        rows.push(row.read().map_err(|e| fault(format!("row `{id}`: {e}")))?);
+    }
+    Ok(rows)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableText {
+    #[serde(default)]
+    fingerprint: Vec<RowText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RowText {
+    id: String,
+    product: String,
+    kind: String,
+    proves: String,
+    cause: Option<String>,
+    strength: String,
+    means: String,
+    source: String,
+    when: Vec<ConditionText>,
+    #[serde(default)]
+    example: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConditionText {
+    #[serde(rename = "in")]
+    place: String,
+    name: Option<String>,
+    is: Option<String>,
+    not: Option<String>,
+    #[serde(default)]
+    absent: bool,
+}
+
+impl RowText {
+    fn read(self) -> Result<Fingerprint, String> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if self.id.is_empty() || !self.id.bytes().all(plain) {
+            return Err("an id has lower-case letters, digits and `-` only".to_owned());
+        }
+        let most = limits::FINGERPRINT_CONDITIONS;
+        if self.when.is_empty() || self.when.len() > most {
+            return Err(format!("`when` takes 1 to {most} conditions"));
+        }
+        let cause = self.cause.map(|name| {
+            let names = CauseId::ALL.map(CauseId::name);
+            one_of("cause", &name, CauseId::from_name(&name), &names)
+        });
+        Ok(Fingerprint {
+            product: Product {
+                kind: one_of(
+                    "kind",
+                    &self.kind,
+                    Kind::from_name(&self.kind),
+                    &Kind::ALL.map(Kind::name),
+                )?,
+                name: self.product,
+            },
+            proves: one_of(
+                "proves",
+                &self.proves,
+                Proves::from_name(&self.proves),
+                &Proves::ALL.map(Proves::name),
+            )?,
+            cause: cause.transpose()?,
+            strength: one_of(
+                "strength",
+                &self.strength,
+                Strength::from_name(&self.strength),
+                &Strength::ALL.map(Strength::name),
+            )?,
+            id: self.id,
+            means: self.means,
+            source: self.source,
+            when: self
+                .when
+                .into_iter()
+                .map(ConditionText::read)
+                .collect::<Result<_, _>>()?,
+            example: self.example,
+        })
+    }
+}
+
+impl ConditionText {
+    fn read(self) -> Result<Condition, String> {
+        let place = place(&self.place, self.name)?;
+        if self.absent && (self.is.is_some() || self.not.is_some()) {
+            return Err("a condition is either `absent` or has `is` and `not`".to_owned());
+        }
+        let pattern = |text: Option<String>| text.map(|text| pattern(&text)).transpose();
+        Ok(Condition {
+            place,
+            is: pattern(self.is)?,
+            not: pattern(self.not)?,
+            absent: self.absent,
+        })
+    }
+}
+
+/// The places that need no name.
+const PLACES: [(&str, Place); 9] = [
+    ("status", Place::Status),
+    ("reason", Place::Reason),
+    ("response-cookie", Place::ResponseCookie),
+    ("response-body", Place::ResponseBody),
+    ("response-length", Place::ResponseLength),
+    ("request-method", Place::RequestMethod),
+    ("request-target", Place::RequestTarget),
+    ("process", Place::Process),
+    ("error-log", Place::ErrorLog),
+];
+
+fn place(place: &str, name: Option<String>) -> Result<Place, String> {
+    match (place, name) {
+        ("response-header", Some(name)) => Ok(Place::ResponseHeader(Names(name))),
+        ("request-header", Some(name)) => Ok(Place::RequestHeader(Names(name))),
+        ("response-header" | "request-header", None) => {
+            Err(format!("`in = \"{place}\"` needs a `name`"))
+        }
+        (_, None) => {
+            let known = PLACES.iter().find(|(name, _)| *name == place);
+            let mut names = PLACES.map(|(name, _)| name).to_vec();
+            names.extend(["response-header", "request-header"]);
+            one_of("in", place, known.map(|(_, place)| place.clone()), &names)
+        }
+        (_, Some(_)) => Err(format!("`in = \"{place}\"` takes no `name`")),
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    let most = limits::FINGERPRINT_PATTERN;
+    if text.len() > most {
+        return Err(format!("a pattern is longer than {most} bytes; cut it"));
+    }
+    Pattern::new(text).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            format!("the pattern {text:?} is too large once compiled; use smaller repetitions")
+        }
+        error => format!("the pattern {text:?} cannot be read: {error}"),
+    })
+}
+
+fn one_of<T>(key: &str, given: &str, known: Option<T>, names: &[&str]) -> Result<T, String> {
+    known.ok_or_else(|| {
+        format!(
+            "`{key}` cannot be {given:?}; it is one of {}",
+            names.join(", ")
+        )
+    })
+}
