@@ -99,7 +99,7 @@ mod tests {
         assert!(of(&evidence, "request.attack").is_some(), "{ids:?}");
         let sentences = evidence.iter().all(|e| e.fact.ends_with('.'));
         assert!(sentences, "{evidence:?}");
-        let readable = evidence.len() <= PIECES_MAX + super::sibling::TOLD_MAX;
+        let readable = evidence.len() <= PIECES_MAX + sibling::TOLD_MAX;
         assert!(readable, "{ids:?}");
     }
 }

@@ -52,6 +52,8 @@ fn credentials_are_named_and_never_told() {
         "Authorization: s3cr3t s3cr3t\r\nCookie: sessionid=s3cr3t; csrftoken=s3cr3t\r\n",
         "Cookie: csrftoken=s3cr3t\r\nX-CSRFToken: s3cr3u\r\n",
         "X-Auth-Token: eyJhbGciOiJub25lIn0.s3cr3t.s3cr3t\r\n",
+        "Cookie: csrf-s3cr3t; session-s3cr3t\r\nX-CSRFToken: s3cr3t\r\n",
+        "Origin: http://s3cr3t:s3cr3t@a\r\nReferer: http://s3cr3t:s3cr3t@a\r\n",
     ] {
         for evidence in found(to("/orders?token=s3cr3t", fields, b"")) {
             assert!(!evidence.fact.contains("s3cr3"), "{}", evidence.fact);

@@ -187,6 +187,32 @@ fn where_the_words_are_and_how_much_they_say() {
 }
 
 #[test]
+fn words_do_not_repeat_a_secret() {
+    for (text, fact) in [
+        (
+            "The token s3cr3t is invalid",
+            "The refusal says `token … is invalid`.",
+        ),
+        (
+            "token abcdefghijklmnopqrstu is invalid",
+            "The refusal says `token … is invalid`.",
+        ),
+        (
+            "<b>Invalid</b>\n<i>token</i>",
+            "The refusal says `Invalid token`.",
+        ),
+        (
+            "insufficient_authentication_scopes insufficient_scope",
+            "The refusal says `insufficient_scope`.",
+        ),
+    ] {
+        let evidence = found(answer("", text.as_bytes()));
+        let words = evidence.iter().find(|e| e.id.contains("words")).unwrap();
+        assert_eq!(words.fact, fact);
+    }
+}
+
+#[test]
 fn ids_to_ask_for() {
     for (fields, body, expected) in [
         (

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::super::note::{Notes, answered, quote};
+use super::super::note::{Notes, answered, quote_words};
 use super::super::parts::content;
 use crate::model::CauseId::{
     ApiKeyInvalid, ApiKeyMissing, ApiKeyScope, AppAuthorization, ApprovalRequired,
@@ -279,13 +279,14 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
         };
         told.push(row.id);
         let strength = if length > LONG { Weak } else { row.strength };
-        let words = bytes.get(found.range()).unwrap_or_default();
+        // Of the text, not of the page: no tags between the words.
+        let words = text.get(found.range()).unwrap_or_default();
         notes.add(
             row.id,
             strength,
             row.cause,
             answered(Part::Body(found.start(), found.end())),
-            format!("The refusal says {}.", quote(words)),
+            format!("The refusal says {}.", quote_words(words)),
         );
     }
 }

@@ -259,7 +259,9 @@ fn other_fields(this: &Parts<'_>, other: &Parts<'_>, found: &mut Found) {
         let mut fields: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for field in parts.head.fields().take(FIELDS_MAX) {
             let name = lower(field.name, 64);
-            let ignored = IGNORED.contains(&name.as_str())
+            let token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            let ignored = !name.bytes().all(token)
+                || IGNORED.contains(&name.as_str())
                 || IGNORED_STARTS.iter().any(|start| name.starts_with(start))
                 || is_credential_header(&name)
                 || is_csrf_header(&name);
