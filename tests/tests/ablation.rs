@@ -8,8 +8,10 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracer403::diagnose;
+use tracer403::evidence::fingerprint::Fingerprints;
 use tracer403::model::{Case, Confidence, Evidence, Verdict};
 use tracer403::pipeline::{Options, Pipeline};
 use tracer403::source::Source;
@@ -69,7 +71,10 @@ fn sureness(verdict: &Verdict) -> (Confidence, Confidence) {
 }
 
 fn read(file: &Path) -> Vec<Case> {
-    let mut pipeline = Pipeline::new(Options::default());
+    let mut pipeline = Pipeline::new(Options {
+        fingerprints: Arc::new(Fingerprints::built_in().unwrap()),
+        ..Options::default()
+    });
     let mut capture = CaptureFile::open(file.to_str().unwrap()).unwrap();
     while capture.next(&mut |record| pipeline.push(record)).unwrap() {}
     pipeline.finish();

@@ -18,6 +18,7 @@ use tracing_subscriber::filter::LevelFilter;
 use progress::Progress;
 use session::{Ending, Session};
 use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read};
+use tracer403::evidence::fingerprint::Fingerprints;
 use tracer403::output::{self, Mode, json};
 use tracer403::pipeline::{self, Pipeline};
 use tracer403::ports::Ports;
@@ -191,6 +192,7 @@ fn session(
         limits,
         ports: ports.cloned(),
         selection: filter.selection(),
+        fingerprints: Arc::new(Fingerprints::built_in()?),
         keep_packets: output.needs_packets(),
     });
     Ok(Session::new(pipeline, outputs, Arc::clone(stop), count))

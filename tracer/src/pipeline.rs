@@ -11,11 +11,12 @@ mod siblings;
 mod told;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
 use crate::diagnose;
-use crate::evidence;
+use crate::evidence::{self, fingerprint::Fingerprints};
 use crate::http::body;
 use crate::limits::Limits;
 use crate::model::{Case, Exchange, Health, Pace, Timestamp};
@@ -44,6 +45,8 @@ pub struct Options {
     pub ports: Option<Ports>,
     /// Which exchanges are reported.
     pub selection: Selection,
+    /// The marks by which products are told apart.
+    pub fingerprints: Arc<Fingerprints>,
     /// Whether an output wants the packets of the reported connections.
     pub keep_packets: bool,
 }
@@ -365,6 +368,7 @@ impl Pipeline {
         };
         told.extend(link::around(&chain, pace, forgotten));
         let scene = evidence::Scene {
+            fingerprints: &self.options.fingerprints,
             chain: &chain,
             siblings: &siblings,
             pace,

@@ -257,7 +257,7 @@ impl<'a> Marks<'a> {
                     marks.not_generated = true;
                     marks.passed.push(product);
                 }
-                Proves::Hint if evidence.id.starts_with("fingerprint.process-") => {
+                Proves::Hint if evidence.id.ends_with("-process") => {
                     marks.process = Some(product);
                 }
                 Proves::Hint | Proves::Trap => {}

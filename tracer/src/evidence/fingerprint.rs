@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
+use super::Gatherer;
+
 pub use condition::{Condition, Place};
 pub use table::TableError;
 
@@ -25,8 +27,18 @@ const BUILT_IN_NAME: &str = "fingerprints.toml (built in)";
 /// The product of rows that hold whoever answers.
 const ANY_PRODUCT: &str = "any";
 
-/// A table of fingerprints, ready to be matched.
-#[derive(Clone, Debug)]
+/// The marks of an answer.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "fingerprint",
+    gather: |scene, at, out| {
+        if let Some(hop) = scene.hop(at) {
+            scene.fingerprints.gather(&hop.exchange, at, out);
+        }
+    },
+};
+
+/// A table of fingerprints, ready to be matched; the default has no rows.
+#[derive(Clone, Debug, Default)]
 pub struct Fingerprints {
     rows: Vec<Fingerprint>,
     /// The patterns that bodies are searched for, all at once; a condition knows its place in it.

@@ -188,13 +188,14 @@ fn cookies(head: &Head) -> Vec<Pair<'_>> {
         .enumerate()
         .filter(|(_, f)| f.name.eq_ignore_ascii_case(b"cookie"))
         .flat_map(|(index, f)| f.value.split(|b| *b == b';').map(move |c| (index, c)))
-        .map(|(index, cookie)| {
+        .filter_map(|(index, cookie)| {
             let mut halves = cookie.trim_ascii().splitn(2, |b| *b == b'=');
-            Pair {
-                name: Cow::Borrowed(halves.next().unwrap_or_default()),
-                value: Cow::Borrowed(halves.next().unwrap_or_default()),
+            Some(Pair {
+                name: Cow::Borrowed(halves.next()?),
+                // Without a name it is all value.
+                value: Cow::Borrowed(halves.next()?),
                 part: Part::Field(index),
-            }
+            })
         })
         .filter(|pair| !pair.name.is_empty())
         .take(PAIRS_MAX)

@@ -61,6 +61,8 @@ pub(super) fn authority(url: &[u8]) -> Option<&[u8]> {
 
 /// Host and port as they compare: lower case, no port where it is that of HTTP or HTTPS.
 pub(super) fn comparable_host(host: &[u8]) -> String {
+    // What stands before an `@` is a user's name and password.
+    let host = host.rsplit(|b| *b == b'@').next().unwrap_or_default();
     let host = lower(host.trim_ascii(), 256);
     let host = host
         .strip_suffix(":80")

@@ -57,14 +57,12 @@ fn origin(
         notes.add("request.origin_null", Strength::Weak, None, at, fact);
         return;
     }
-    let Some(host) = authority(origin).map(comparable_host) else {
+    let Some(from) = authority(origin).filter(|_| !hosts.is_empty()) else {
         return;
     };
-    if hosts.is_empty() {
-        return;
-    }
+    let host = comparable_host(from);
     if !hosts.contains(&host) {
-        let host_said = parts.request.host().unwrap_or_default();
+        let asked_for = hosts.first().map_or("", String::as_str);
         let (cause, why) = if outer().contains(&host) {
             // The client was right: a proxy changed the host on the way.
             (CauseId::CsrfToken, ": a proxy in front changed the Host")
@@ -77,9 +75,9 @@ fn origin(
             cause,
             at,
             format!(
-                "The Origin {} is not the Host {}{why}.",
-                quote(origin),
-                quote(host_said)
+                "The Origin is of the host {}, but the request is for {}{why}.",
+                quote(from),
+                quote(asked_for.as_bytes())
             ),
         );
     } else if origin

@@ -1,0 +1,74 @@
+//! How fast the client asked.
+
+use super::note::Notes;
+use super::{Gatherer, Scene};
+use crate::model::{CauseId, Evidence, Strength};
+
+/// So many were let through before the refusals begin to look like a limit: fewer is how a person
+/// uses a form.
+const PASSED_MIN: u32 = 3;
+
+/// Looks at the pace of the client at the reported hop.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "pace",
+    gather,
+};
+
+fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
+    let pace = scene.pace;
+    if index != scene.chain.reported_at() || pace.passed < PASSED_MIN || pace.refused == 0 {
+        return;
+    }
+    Notes::new(index, evidence).add(
+        "pace.burst",
+        Strength::Fair,
+        CauseId::RateLimit,
+        None,
+        format!(
+            "The same client was let through {} times and refused {} times on this route within \
+             {} s.",
+            pace.passed,
+            pace.refused,
+            pace.within.as_secs_f32().ceil()
+        ),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Chain, Hop, Pace};
+    use crate::testing::refused_post;
+
+    #[test]
+    fn a_burst_is_many_passed_and_then_some_refused() {
+        let mut chain = Chain::of(refused_post());
+        chain.after.push(Hop::new(refused_post()));
+        for (passed, refused, index, expected) in
+            [(3, 1, 0, 1), (2, 9, 0, 0), (9, 0, 0, 0), (9, 9, 1, 0)]
+        {
+            let scene = Scene {
+                fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
+                chain: &chain,
+                siblings: &[],
+                pace: Pace {
+                    passed,
+                    refused,
+                    within: Duration::from_millis(9_500),
+                },
+            };
+            let mut evidence = Vec::new();
+            gather(&scene, index, &mut evidence);
+            assert_eq!(evidence.len(), expected, "{passed} {refused} {index}");
+            if let Some(burst) = evidence.first() {
+                assert!(
+                    burst
+                        .fact
+                        .ends_with("3 times and refused 1 times on this route within 10 s.")
+                );
+            }
+        }
+    }
+}

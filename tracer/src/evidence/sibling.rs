@@ -1,0 +1,135 @@
+//! What sets the refused request apart from those of its kind that passed.
+
+mod compare;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compare::{Difference, differences};
+
+use super::note::{Notes, asked};
+use super::parts::Parts;
+use super::time::span;
+use super::{Gatherer, Scene};
+use crate::model::{Evidence, Exchange, Strength};
+
+/// Most siblings that are looked at.
+const LOOKED_AT: usize = 8;
+/// Most differences that are told, where there are several.
+pub(super) const TOLD_MAX: usize = 6;
+
+/// Compares the reported hop with its siblings.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "sibling",
+    gather,
+};
+
+fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
+    if index != scene.chain.reported_at() {
+        return;
+    }
+    let refused = &scene.chain.reported.exchange;
+    let siblings = scene.siblings.get(..LOOKED_AT).unwrap_or(scene.siblings);
+    let (Some(parts), Some(first)) = (Parts::of(refused), siblings.first()) else {
+        return;
+    };
+    let passed: Vec<Parts<'_>> = siblings.iter().filter_map(Parts::of).collect();
+    let notes = &mut Notes::new(index, evidence);
+    found(refused, first, siblings.len(), notes);
+
+    let each: Vec<_> = passed.iter().map(|p| differences(&parts, p)).collect();
+    if each.iter().any(BTreeMap::is_empty) {
+        notes.add(
+            "sibling.same",
+            Strength::Fair,
+            None,
+            None,
+            "It differs from one that passed in nothing that is looked at.",
+        );
+        return;
+    }
+    let apart = set_apart(each, &passed);
+    let number = passed.len();
+    let those = if number == 1 {
+        "the one that passed".to_owned()
+    } else {
+        format!("{number} that passed")
+    };
+    if let [(topic, difference)] = apart.as_slice() {
+        notes.add(
+            format!("sibling.only_{topic}"),
+            Strength::Strong,
+            None,
+            difference.part.map(asked),
+            format!(
+                "Compared with {those}, only one thing differs: {}.",
+                difference.says
+            ),
+        );
+        return;
+    }
+    for (topic, difference) in apart.into_iter().take(TOLD_MAX) {
+        notes.add(
+            format!("sibling.differs_{topic}"),
+            Strength::Weak,
+            None,
+            difference.part.map(asked),
+            format!(
+                "Compared with {those}, among other things {}.",
+                difference.says
+            ),
+        );
+    }
+}
+
+fn found(refused: &Exchange, first: &Exchange, number: usize, notes: &mut Notes<'_>) {
+    let (this, other) = (refused.started_at(), first.started_at());
+    let (apart, way) = if other <= this {
+        (this.since(other), "before")
+    } else {
+        (other.since(this), "after")
+    };
+    let status = first.response.as_ref().map_or_else(
+        || "no answer that was seen".to_owned(),
+        |r| format!("status {}", r.status),
+    );
+    notes.add(
+        "sibling.found",
+        Strength::Fair,
+        None,
+        None,
+        format!(
+            "A request of the same method and route passed {} {way}, with {status}{}.",
+            span(apart.as_secs()),
+            if number > 1 {
+                format!("; {number} were compared")
+            } else {
+                String::new()
+            }
+        ),
+    );
+}
+
+/// The differences from every sibling. Those in which the siblings differ among themselves do not
+/// matter, unless there are no others.
+fn set_apart(
+    mut each: Vec<BTreeMap<String, Difference>>,
+    passed: &[Parts<'_>],
+) -> Vec<(String, Difference)> {
+    let Some(mut common) = (!each.is_empty()).then(|| each.swap_remove(0)) else {
+        return Vec::new();
+    };
+    common.retain(|topic, _| each.iter().all(|other| other.contains_key(topic)));
+    let varied: BTreeSet<String> = passed
+        .split_first()
+        .into_iter()
+        .flat_map(|(first, rest)| rest.iter().map(move |other| (first, other)))
+        .flat_map(|(first, other)| [differences(first, other), differences(other, first)])
+        .flat_map(BTreeMap::into_keys)
+        .collect();
+    if common.keys().any(|topic| !varied.contains(topic)) {
+        common.retain(|topic, _| !varied.contains(topic));
+    }
+    common.into_iter().collect()
+}

@@ -1,0 +1,124 @@
+//! When the answer came, beside the body of the request.
+
+use std::time::Duration;
+
+use super::note::Notes;
+use super::{Gatherer, Scene};
+use crate::model::{Evidence, Exchange, Request, Response, Strength};
+
+/// Looks at the times of a hop.
+pub(super) const GATHERER: Gatherer = Gatherer {
+    topic: "timing",
+    gather,
+};
+
+fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
+    let Some(exchange) = scene.hop(index).map(|hop| &hop.exchange) else {
+        return;
+    };
+    let (Some(request), Some(response)) = (&exchange.request, &exchange.response) else {
+        return;
+    };
+    let notes = &mut Notes::new(index, evidence);
+    if let Some(fact) = before_body(exchange, request, response) {
+        notes.add("timing.before_body", Strength::Fair, None, None, fact);
+    } else if let Some(wait) = after_body(request, response) {
+        let fact = format!(
+            "The answer came {} ms after the last byte of the body, which had come after the head.",
+            wait.as_millis()
+        );
+        notes.add("timing.after_body", Strength::Weak, None, None, fact);
+    }
+}
+
+/// Whether the answer came before the body was in: what was refused is in the head, then.
+fn before_body(
+    exchange: &Exchange,
+    request: &Request,
+    response: &Response,
+) -> Option<&'static str> {
+    let head = &request.message.head;
+    let expects = head
+        .values("expect")
+        .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
+    let continued = exchange.interim.iter().any(|r| r.status == 100);
+    let early = response.message.started_at >= request.message.head_at
+        && (exchange.answered_early() == Some(true)
+            || request
+                .message
+                .ended_at
+                .is_none_or(|end| end > response.message.started_at));
+    if !early || !is_awaited(request) {
+        None
+    } else if expects && !continued {
+        Some("The answer came instead of 100 Continue, before the body was sent.")
+    } else {
+        Some("The answer came before the body of the request was in.")
+    }
+}
+
+/// Whether the head announces a body.
+fn is_awaited(request: &Request) -> bool {
+    use crate::model::Framing::{Chunked, Length};
+    match request.message.body.framing {
+        Length(length) => length > 0,
+        Chunked => true,
+        _ => false,
+    }
+}
+
+/// How long the answer took after the last byte of a body that came on its own.
+fn after_body(request: &Request, response: &Response) -> Option<Duration> {
+    let message = &request.message;
+    let end = message.ended_at?;
+    let own = end > message.head_at && message.body.seen > 0;
+    let after = response.message.started_at > end;
+    (own && after).then(|| response.message.started_at.since(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{gathered, post};
+    use super::*;
+    use crate::model::{Anomaly, Chain, Framing};
+    use crate::testing::{START, response, with_anomaly};
+
+    fn ids(exchange: Exchange) -> Vec<String> {
+        let evidence = gathered(GATHERER, &Chain::of(exchange), &[]);
+        evidence.into_iter().map(|e| e.id.into_owned()).collect()
+    }
+
+    #[test]
+    fn after_a_body_that_came_on_its_own() {
+        assert_eq!(ids(post("", b"a=1")), ["timing.after_body"]);
+        let mut at_once = post("", b"a=1");
+        let message = &mut at_once.request.as_mut().unwrap().message;
+        message.ended_at = Some(message.head_at);
+        assert!(ids(at_once).is_empty());
+        assert!(ids(post("", b"")).is_empty());
+    }
+
+    #[test]
+    fn before_the_body_was_in() {
+        let early = with_anomaly(post("", b"a=1"), Anomaly::EarlyResponse);
+        assert_eq!(ids(early), ["timing.before_body"]);
+        // Odd, but nothing was awaited.
+        let bodiless = with_anomaly(post("", b""), Anomaly::EarlyResponse);
+        assert!(ids(bodiless).is_empty());
+    }
+
+    #[test]
+    fn instead_of_100_continue() {
+        let mut exchange = post("Expect: 100-Continue\r\n", b"");
+        let message = &mut exchange.request.as_mut().unwrap().message;
+        message.body.framing = Framing::Length(100);
+        message.ended_at = None;
+        let evidence = gathered(GATHERER, &Chain::of(exchange.clone()), &[]);
+        assert!(evidence[0].fact.contains("instead of 100 Continue"));
+        let mut interim = response("HTTP/1.1 100 Continue\r\n\r\n", b"");
+        interim.message.started_at = START;
+        exchange.interim.push(interim);
+        let evidence = gathered(GATHERER, &Chain::of(exchange), &[]);
+        assert!(!evidence[0].fact.contains("instead"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Builders for the tests of gatherers.
+
+use super::{Gatherer, Scene};
+use crate::model::{Chain, Evidence, Exchange, Pace};
+use crate::testing::{exchange, request_bytes, response};
+
+/// An answer without anything to tell.
+pub(super) const ANSWER: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n";
+
+/// What a gatherer finds about the first hop of this chain.
+pub(super) fn gathered(gatherer: Gatherer, chain: &Chain, siblings: &[Exchange]) -> Vec<Evidence> {
+    let scene = Scene {
+        fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
+        chain,
+        siblings,
+        pace: Pace::default(),
+    };
+    let mut evidence = Vec::new();
+    (gatherer.gather)(&scene, chain.reported_at(), &mut evidence);
+    evidence
+}
+
+/// A refused POST to `/orders` with these header lines and this body.
+pub(super) fn post(fields: &str, body: &[u8]) -> Exchange {
+    to("/orders", fields, body)
+}
+
+/// As [`post`], to this target.
+pub(super) fn to(target: &str, fields: &str, body: &[u8]) -> Exchange {
+    let head = format!("POST {target} HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n");
+    exchange(
+        request_bytes(head.as_bytes(), body),
+        response(ANSWER, b"forbidden"),
+    )
+}
+
+/// A POST answered with these header lines and this body.
+pub(super) fn answer(fields: &str, body: &[u8]) -> Exchange {
+    let head = format!("HTTP/1.1 403 Forbidden\r\n{fields}\r\n");
+    exchange(
+        request_bytes(b"POST /orders HTTP/1.1\r\nHost: shop.example\r\n\r\n", b""),
+        crate::testing::response_bytes(head.as_bytes(), body),
+    )
+}
+
+/// The evidence of this id, where there is some.
+pub(super) fn of<'e>(evidence: &'e [Evidence], id: &str) -> Option<&'e Evidence> {
+    evidence.iter().find(|e| e.id == id)
+}
