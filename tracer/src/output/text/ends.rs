@@ -39,6 +39,15 @@ pub(super) fn told(exchange: &Exchange) -> String {
     rows.join(", ")
 }
 
+/// What stands before the name of a process that is not known for sure.
+pub(super) fn guess(quality: OwnerQuality) -> &'static str {
+    match quality {
+        OwnerQuality::Exact => "",
+        OwnerQuality::Relaxed => "probably ",
+        OwnerQuality::Guess => "perhaps ",
+    }
+}
+
 fn process(out: &mut String, end: &Endpoint, styles: &Styles) -> fmt::Result {
     let Styles { warn, .. } = styles;
     let Some(owner) = &end.owner else {
@@ -48,11 +57,7 @@ fn process(out: &mut String, end: &Endpoint, styles: &Styles) -> fmt::Result {
             "process not known: on this host, but no probe saw it"
         });
     };
-    match owner.quality {
-        OwnerQuality::Exact => {}
-        OwnerQuality::Relaxed => write!(out, "{warn}probably{warn:#} ")?,
-        OwnerQuality::Guess => write!(out, "{warn}perhaps{warn:#} ")?,
-    }
+    write!(out, "{warn}{}{warn:#}", guess(owner.quality))?;
     facts(out, owner)?;
     match owner.quality {
         OwnerQuality::Exact => Ok(()),

@@ -3,9 +3,9 @@
 use std::fmt::{self, Write};
 
 use super::style::Styles;
-use super::{LONGEST_NAME, verdict};
+use super::{LONGEST_NAME, ends, verdict};
 use crate::model::{
-    Asked, Case, Endpoint, Exchange, Handling, Hop, Link, LinkRule, Proves, Strength,
+    Asked, Case, Endpoint, Exchange, Handling, Hop, Link, LinkRule, OwnerQuality, Proves, Strength,
 };
 use crate::output::escape;
 
@@ -54,11 +54,18 @@ pub(super) fn name(case: &Case, at: usize) -> String {
     let Some(name) = known_name(case, at, hop) else {
         return hop.exchange.server.addr.to_string();
     };
+    let guess = match hop
+        .server()
+        .map(|owner| ends::guess(owner.quality).trim_end())
+    {
+        None | Some("") => String::new(),
+        Some(guess) => format!(" ({guess})"),
+    };
     let mut others = case.chain.hops().enumerate().filter(|(i, _)| *i != at);
     if others.any(|(i, other)| known_name(case, i, other).as_ref() == Some(&name)) {
-        return format!("{name} :{}", hop.exchange.server.addr.port());
+        return format!("{name} :{}{guess}", hop.exchange.server.addr.port());
     }
-    name
+    name + &guess
 }
 
 fn known_name(case: &Case, at: usize, hop: &Hop) -> Option<String> {
@@ -88,14 +95,26 @@ fn client(exchange: &Exchange) -> String {
 
 fn process(end: &Endpoint) -> Option<String> {
     let owner = end.owner.as_ref()?;
-    Some(escape::line(owner.comm.as_bytes(), LONGEST_NAME).to_string())
+    let name = escape::line(owner.comm.as_bytes(), LONGEST_NAME);
+    Some(format!("{name}{}", doubtful(end)))
+}
+
+/// The mark in a box of a process that is not known for sure.
+fn doubtful(end: &Endpoint) -> &'static str {
+    match end.owner.as_ref().map(|owner| owner.quality) {
+        Some(OwnerQuality::Relaxed | OwnerQuality::Guess) => "?",
+        Some(OwnerQuality::Exact) | None => "",
+    }
 }
 
 /// `nginx :8080`; the whole address where its process is not known.
 fn server(case: &Case, at: usize, hop: &Hop) -> String {
     let addr = hop.exchange.server.addr;
     match known_name(case, at, hop) {
-        Some(name) if hop.server().is_some() => format!("{name} :{}", addr.port()),
+        Some(name) if hop.server().is_some() => {
+            let doubtful = doubtful(&hop.exchange.server);
+            format!("{name}{doubtful} :{}", addr.port())
+        }
         Some(name) => format!("{name} {addr}"),
         None => addr.to_string(),
     }

@@ -3,10 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::style::Styles;
-use super::{LONGEST_NAME, LONGEST_SENTENCE, count, hops};
-use crate::model::{
-    Asked, Case, Confidence, Exchange, Handling, OwnerQuality, Product, Unread, UnreadPeer,
-};
+use super::{LONGEST_NAME, LONGEST_SENTENCE, count, ends, hops};
+use crate::model::{Asked, Case, Confidence, Exchange, Handling, Product, Unread, UnreadPeer};
 use crate::output::{escape, words};
 
 /// The lines of a verdict.
@@ -144,11 +142,7 @@ fn server(exchange: &Exchange, product: Option<&Product>) -> String {
     let Some(owner) = &exchange.server.owner else {
         return format!("{} at {at}", product.as_deref().unwrap_or("the server"));
     };
-    let guess = match owner.quality {
-        OwnerQuality::Exact => "",
-        OwnerQuality::Relaxed => "probably ",
-        OwnerQuality::Guess => "perhaps ",
-    };
+    let guess = ends::guess(owner.quality);
     let process = escape::line(owner.comm.as_bytes(), LONGEST_NAME).to_string();
     let pid = owner.pid;
     match product {
