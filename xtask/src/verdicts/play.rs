@@ -26,6 +26,8 @@ pub(crate) struct Played<'a> {
     pub(crate) scene: &'a StageScene,
     /// What the client got; `None` where no server ran.
     pub(crate) status: Option<u16>,
+    /// What the requests before it got.
+    pub(crate) before: Vec<u16>,
     /// The verdicts of the case, each `null` where there is none.
     pub(crate) live: Option<Value>,
     pub(crate) read_back: Option<Value>,
@@ -39,6 +41,7 @@ impl<'a> Played<'a> {
         Self {
             scene,
             status: None,
+            before: Vec::new(),
             live: None,
             read_back: None,
             capture: None,
@@ -195,7 +198,7 @@ impl Player {
 fn send(running: &RunningStage, played: &mut Played<'_>) -> Result<()> {
     let scene = played.scene;
     for request in &scene.before {
-        running.call(request, 0)?;
+        played.before.push(running.call(request, 0)?.status);
     }
     let answer = running.call(&scene.request, scene.client_port())?;
     played.status = Some(answer.status);

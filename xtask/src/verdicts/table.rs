@@ -64,6 +64,9 @@ impl Table {
         }
         let differs = played.differs();
         self.print(stage, scene, &claim, score, differs, fault.as_deref())?;
+        if self.mode == Mode::Untraced && !played.before.is_empty() {
+            say(&format!("      before it: {:?}", played.before))?;
+        }
         self.rows.push(Row {
             score,
             differs,
@@ -71,6 +74,7 @@ impl Table {
                 "stage": stage.name,
                 "scene": scene.name,
                 "status": played.status,
+                "before": played.before,
                 "truth": truth_json(stage, scene),
                 "live": played.live,
                 "read_back": played.read_back,

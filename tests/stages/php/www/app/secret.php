@@ -1,0 +1,3 @@
+<?php
+// The pool may not read this.
+echo "fine";
