@@ -53,7 +53,11 @@ pub(crate) fn outer_fault(stage: &Stage, scene: &StageScene, claim: &Claim) -> O
         .iter()
         .filter(|server| server.role != scene.request.to && server.http && server.port != 0);
     let mut others = others.map(|server| server.port.to_string()).peekable();
-    let named = others.peek().is_none() || others.any(|port| claim.advice.contains(&port));
+    let other_host = stage
+        .server(&scene.request.to)
+        .is_ok_and(|first| !first.inside);
+    let named =
+        other_host || others.peek().is_none() || others.any(|port| claim.advice.contains(&port));
     (!named).then(|| "neither limits nor next step name the port that is not traced".to_owned())
 }
 
@@ -103,7 +107,7 @@ fn handling_is_right(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {
     }
     let issuer_hidden = !is_visible(issuer, scene);
     // The first hop is on another host: what is seen begins at the issuer.
-    let first_hidden = !is_seen(first) && said == "issued";
+    let first_hidden = !is_seen(first) && !first.called_from_inside && said == "issued";
     (issuer_hidden && said == "unknown") || first_hidden
 }
 
@@ -122,7 +126,8 @@ fn claims_an_issuer(claim: &Claim) -> bool {
 
 /// Whether the wire can show that a server made the scene's refusal.
 fn is_visible(server: &Server, scene: &StageScene) -> bool {
-    is_seen(server) || (server.role == scene.request.to && server.traced && server.inside)
+    let is_asked = server.role == scene.request.to && server.traced;
+    is_seen(server) || (is_asked && (server.inside || server.called_from_inside))
 }
 
 fn is_seen(server: &Server) -> bool {
