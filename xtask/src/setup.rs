@@ -41,7 +41,8 @@ const STAGES: &[Need] = &[
     ("lighttpd", "lighttpd"),
     ("php-fpm8.2", "php8.2-fpm"),
     ("varnishd", "varnish"),
-    ("python3", "python3-venv"),
+    ("python3", "python3"),
+    ("npm", "npm"),
     (
         "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so",
         "libnginx-mod-http-modsecurity",

@@ -106,7 +106,6 @@ fn head(request: &Request, address: SocketAddr) -> String {
     if !has("host") {
         head.push_str(&format!("Host: {address}\r\n"));
     }
-    // An empty value asks for no such header at all.
     if !has("user-agent") {
         head.push_str("User-Agent: curl/7.88.1\r\n");
     }
@@ -114,6 +113,7 @@ fn head(request: &Request, address: SocketAddr) -> String {
         head.push_str("Accept: */*\r\n");
     }
     for line in &request.headers {
+        // An empty value asks for no such header at all.
         if line.trim_end().ends_with(':') {
             continue;
         }
@@ -124,8 +124,8 @@ fn head(request: &Request, address: SocketAddr) -> String {
         head.push_str("Expect: 100-continue\r\n");
     }
     let bodiless = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-    if !has("content-length") && !has("transfer-encoding") && !(bodiless && request.body.is_empty())
-    {
+    let framed = has("content-length") || has("transfer-encoding");
+    if !framed && (!bodiless || !request.body.is_empty()) {
         head.push_str(&format!("Content-Length: {}\r\n", request.body.len()));
     }
     head.push_str("\r\n");

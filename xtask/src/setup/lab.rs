@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::exec;
-use crate::setup::Step;
+use crate::setup::{Step, apt};
 
 /// The steps for the lists that there are.
 pub(crate) fn steps() -> Vec<Step> {
@@ -45,8 +45,11 @@ fn install_python() -> Result<()> {
     let home = python();
     // What an older list asked for must not stay.
     remove(&home)?;
-    exec::run(Command::new("python3").args(["-m", "venv"]).arg(&home))
-        .context("a virtual environment needs python3-venv")?;
+    // Debian keeps what makes environments in a package of its own.
+    if !exec::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        apt::install(&["python3-venv"])?;
+    }
+    exec::run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     exec::run(
         Command::new(home.join("bin/python"))
             .args([

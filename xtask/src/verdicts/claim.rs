@@ -77,18 +77,17 @@ impl Claim {
     }
 }
 
-/// The case of a session that is about the request that a client sent from `port`: the one with
-/// that client in it, or, where the client's own connection is not seen, the last one.
-pub(crate) fn pick(session: &Session, port: u16) -> Option<&Value> {
-    let mut cases = session.cases.iter().map(|case| &case.0);
-    cases
-        .clone()
+/// The case of a session that is about the request for `target` that a client sent from `port`:
+/// the one with that client in it, or, where the client's own connection is not seen, the last one
+/// with that target, or the last one.
+pub(crate) fn pick<'a>(session: &'a Session, port: u16, target: &str) -> Option<&'a Value> {
+    let cases = || session.cases.iter().map(|case| &case.0);
+    // Where another scene's client is seen, this one's was not missing: it was lost.
+    let strangers = || cases().filter(|case| !client_ports(case).any(is_a_scene_port));
+    cases()
         .rfind(|case| client_ports(case).any(|p| p == u64::from(port)))
-        .or_else(|| {
-            // Another client's connection is seen: then this one's was lost, and the last case
-            // is about something else.
-            cases.rfind(|case| !client_ports(case).any(is_a_scene_port))
-        })
+        .or_else(|| strangers().rfind(|case| targets(case).any(|t| t == target)))
+        .or_else(|| strangers().next_back())
 }
 
 /// The `verdict` of a case, `null` where there is none.
@@ -98,13 +97,18 @@ pub(crate) fn verdict(case: Option<&Value>) -> Value {
         .unwrap_or(Value::Null)
 }
 
-/// Of the reported exchange, and of every hop.
 fn client_ports(case: &Value) -> impl Iterator<Item = u64> + '_ {
+    exchanges(case).filter_map(|exchange| exchange.pointer("/client/port")?.as_u64())
+}
+
+fn targets(case: &Value) -> impl Iterator<Item = &str> {
+    exchanges(case).filter_map(|exchange| exchange.pointer("/request/target/text")?.as_str())
+}
+
+/// Every hop, and the reported exchange itself.
+fn exchanges(case: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     let hops = case.get("hops").and_then(Value::as_array);
-    hops.into_iter()
-        .flatten()
-        .chain([case])
-        .filter_map(|exchange| exchange.pointer("/client/port")?.as_u64())
+    hops.into_iter().flatten().chain([case])
 }
 
 fn is_a_scene_port(port: u64) -> bool {
@@ -141,16 +145,19 @@ mod tests {
     #[test]
     fn the_case_of_a_client_is_found_in_any_hop() {
         let case = |port: u16, hop: u16| {
-            Case(json!({"client": {"port": port}, "hops": [{"client": {"port": hop}}]}))
+            let target = format!("/{hop}");
+            let hop = json!({"client": {"port": hop}, "request": {"target": {"text": target}}});
+            Case(json!({"client": {"port": port}, "hops": [hop]}))
         };
         let session = Session {
             start: json!({}),
-            cases: vec![case(1, 20_005), case(2, 20_006), case(3, 4)],
+            cases: vec![case(1, 20_005), case(2, 20_006), case(3, 4), case(5, 6)],
             summary: json!({}),
         };
-        let found = |port| pick(&session, port).and_then(|case| case["client"]["port"].as_u64());
-        assert_eq!(found(20_005), Some(1));
-        assert_eq!(found(20_006), Some(2));
-        assert_eq!(found(20_007), Some(3));
+        let found = |port, target| pick(&session, port, target).map(|case| &case["client"]["port"]);
+        assert_eq!(found(20_005, "/4"), Some(&json!(1)));
+        assert_eq!(found(20_006, "/4"), Some(&json!(2)));
+        assert_eq!(found(20_007, "/4"), Some(&json!(3)));
+        assert_eq!(found(20_007, "/other"), Some(&json!(5)));
     }
 }

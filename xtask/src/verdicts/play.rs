@@ -1,6 +1,7 @@
 //! Playing the scenes of a stage, and what the tool said of each.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -10,6 +11,9 @@ use tracer_tests::{Place, Read, RunningStage, Server, Session, Stage, StageScene
 use crate::verdicts::Mode;
 use crate::verdicts::claim::{pick, verdict};
 use crate::verdicts::noise::Noise;
+
+/// What a server logs of a request comes after its answer; nobody interrupts the tool so fast.
+const AFTERWARDS: Duration = Duration::from_millis(100);
 
 /// Plays stages in one way.
 pub(crate) struct Player {
@@ -91,12 +95,17 @@ impl Player {
             }
             return Ok(());
         }
-        if self.mode == Mode::Outer && stage.servers.len() < 2 {
+        let shown = |scene: &&StageScene| {
+            let first = stage.server(&scene.request.to);
+            self.mode != Mode::Outer
+                || (stage.servers.len() > 1 && first.is_ok_and(|s| s.traced && s.inside))
+        };
+        if !stage.scenes.iter().any(|scene| shown(&scene)) {
             return Ok(());
         }
         let running = RunningStage::start(stage, &self.tools)?;
         let noise = (self.mode == Mode::Noise).then(|| Noise::prepare(&running, stage));
-        for scene in &stage.scenes {
+        for scene in stage.scenes.iter().filter(shown) {
             let mut played = Played::new(scene);
             if let Err(why) = self.play_scene(stage, &running, noise.as_ref(), &mut played) {
                 played.fault = Some(format!("{why:#}"));
@@ -126,16 +135,16 @@ impl Player {
             Some(noise) => noise.around(running, || send(running, played)),
             None => send(running, played),
         };
+        std::thread::sleep(AFTERWARDS);
         let session = tracer.stop()?;
         sent?;
-        let port = scene.client_port();
-        let case = pick(&session, port);
+        let case = about(scene, &session);
         let first = stage.server(&scene.request.to)?;
         if case.is_none() && first.traced && (first.inside || first.called_from_inside) {
             played.fault = Some(format!("no case: {}", session.summary));
         }
         played.live = Some(verdict(case));
-        played.read_back = Some(verdict(pick(&read(&file, scene)?, port)));
+        played.read_back = Some(verdict(about(scene, &read(&file, scene)?)));
         match self.mode {
             Mode::Update => {
                 let capture = capture(stage, scene);
@@ -196,11 +205,16 @@ impl Player {
         };
         match session {
             Ok(session) => {
-                played.capture = Some(verdict(pick(&session, played.scene.client_port())));
+                played.capture = Some(verdict(about(played.scene, &session)));
             }
             Err(why) => played.fault = Some(format!("{why:#}")),
         }
     }
+}
+
+/// The case of a session that is about a scene's request.
+fn about<'a>(scene: &StageScene, session: &'a Session) -> Option<&'a Value> {
+    pick(session, scene.client_port(), &scene.request.path)
 }
 
 /// Sends what comes before, then the request.
