@@ -192,6 +192,22 @@ mod tests {
     }
 
     #[test]
+    fn of_another_host_its_answer_is_seen_and_nothing_behind_it() {
+        let mut stage = stage("inside = false");
+        stage.servers[0].inside = false;
+        stage.servers[0].called_from_inside = true;
+        let issued = Claim {
+            handling: Some("issued".to_owned()),
+            ..Claim::default()
+        };
+        let relayed = Score::of(&stage, &stage.scenes[0], &issued);
+        assert!(relayed.issuer && !relayed.handling);
+        stage.scenes[0].truth.issuer = "edge".to_owned();
+        assert!(!Score::of(&stage, &stage.scenes[0], &issued).issuer);
+        assert!(outer_fault(&stage, &stage.scenes[0], &issued).is_none());
+    }
+
+    #[test]
     fn an_undecidable_cause_may_be_possible_but_not_likely() {
         let mut stage = stage("");
         stage.scenes[0].truth.undecidable = true;
