@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tracer_tests::{Place, Read, RunningStage, Server, Session, Stage, StageScene, Tools, Tracer};
 
 use crate::verdicts::Mode;
-use crate::verdicts::claim::{pick, verdict};
+use crate::verdicts::claim::{Claim, pick, verdict};
 use crate::verdicts::noise::Noise;
 
 /// What a server logs of a request comes after its answer; nobody interrupts the tool so fast.
@@ -59,12 +59,20 @@ impl<'a> Played<'a> {
         first.unwrap_or(&Value::Null)
     }
 
-    /// Whether the same traffic gave two different verdicts.
+    /// Whether the same traffic gave two different verdicts, in whatever it says; or traffic of
+    /// another day, which has other process ids and times, another conclusion.
     pub(crate) fn differs(&self) -> bool {
-        let all = [&self.live, &self.read_back, &self.capture];
-        let mut all = all.into_iter().flatten();
-        let first = all.next();
-        all.any(|other| Some(other) != first)
+        let Some(live) = &self.live else {
+            return false;
+        };
+        let conclusion = |verdict| Claim {
+            advice: String::new(),
+            ..Claim::of_verdict(verdict)
+        };
+        let same = self.read_back.as_ref().is_none_or(|read| read == live);
+        let capture = self.capture.as_ref();
+        let alike = capture.is_none_or(|capture| conclusion(capture) == conclusion(live));
+        !(same && alike)
     }
 }
 
@@ -251,4 +259,39 @@ fn capture(stage: &Stage, scene: &StageScene) -> PathBuf {
 
 fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tracer_tests::StageScene;
+
+    use super::Played;
+
+    #[test]
+    fn read_back_it_must_be_the_same_and_on_another_day_alike() {
+        let scene: StageScene = toml::from_str(
+            r#"
+name = "refused"
+about = "It is refused."
+request = { path = "/" }
+truth = { issuer = "edge", handling = "issued", cause = ["nginx-deny"] }
+"#,
+        )
+        .unwrap();
+        let verdict = |cause: &str, pid: u32| json!({"cause": cause, "confidence": "likely", "reasons": [format!("pid {pid}")]});
+        let differs = |live: &Value, read_back: &Value, capture: &Value| {
+            Played {
+                live: Some(live.clone()),
+                read_back: Some(read_back.clone()),
+                capture: Some(capture.clone()),
+                ..Played::new(&scene)
+            }
+            .differs()
+        };
+        let (one, two) = (verdict("nginx-deny", 1), verdict("nginx-deny", 2));
+        assert!(!differs(&one, &one, &two));
+        assert!(differs(&one, &two, &one));
+        assert!(differs(&one, &one, &verdict("waf-block", 1)));
+    }
 }

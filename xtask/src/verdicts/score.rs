@@ -106,9 +106,10 @@ fn handling_is_right(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {
             .is_none_or(|role| !role.traced || claim.delegate.as_ref() == Some(&address(role)));
     }
     let issuer_hidden = !is_visible(issuer, scene);
-    // The first hop is on another host: what is seen begins at the issuer.
-    let first_hidden = !is_seen(first) && !first.called_from_inside && said == "issued";
-    (issuer_hidden && said == "unknown") || first_hidden
+    // The first hop is on another host: what is seen may begin at the issuer.
+    let begins_there =
+        !is_seen(first) && said == "issued" && claim.address.as_ref() == Some(&address(issuer));
+    (issuer_hidden && said == "unknown") || begins_there
 }
 
 fn cause_is_right(scene: &StageScene, claim: &Claim) -> bool {
@@ -205,6 +206,19 @@ mod tests {
         stage.scenes[0].truth.issuer = "edge".to_owned();
         assert!(!Score::of(&stage, &stage.scenes[0], &issued).issuer);
         assert!(outer_fault(&stage, &stage.scenes[0], &issued).is_none());
+    }
+
+    #[test]
+    fn behind_a_first_hop_that_cannot_be_seen_the_issuer_is_where_it_begins() {
+        let mut stage = stage("");
+        stage.servers[0].inside = false;
+        let mut claim = Claim {
+            handling: Some("issued".to_owned()),
+            ..right()
+        };
+        assert!(Score::of(&stage, &stage.scenes[0], &claim).handling);
+        claim.address = Some("127.0.0.1:1".to_owned());
+        assert!(!Score::of(&stage, &stage.scenes[0], &claim).handling);
     }
 
     #[test]
