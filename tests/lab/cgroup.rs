@@ -45,6 +45,40 @@ impl Cgroup {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Moves this process in, until the visit is dropped. Sockets stay in the group in which they
+    /// were made.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn visit(&self) -> Result<Visit> {
+        let mount = cgroup2_mount()?;
+        let own = fs::read_to_string("/proc/self/cgroup").context("/proc/self/cgroup")?;
+        let own = own
+            .lines()
+            .find_map(|line| line.strip_prefix("0::/"))
+            .context("this process is in no cgroup2")?;
+        let home = mount.join(own).join("cgroup.procs");
+        fs::write(self.path.join("cgroup.procs"), "0").context("moving into the control group")?;
+        Ok(Visit { home })
+    }
+}
+
+/// This process's time in a control group that is not its own.
+#[derive(Debug)]
+pub struct Visit {
+    /// `cgroup.procs` of its own group.
+    home: PathBuf,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        // To stay would be death: what is left in a group of the lab is killed with it.
+        if let Err(why) = fs::write(&self.home, "0") {
+            eprintln!("lab: cannot go back to {}: {why}", self.home.display());
+            std::process::exit(1);
+        }
+    }
 }
 
 impl AsFd for Cgroup {

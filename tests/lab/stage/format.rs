@@ -54,6 +54,10 @@ pub struct Server {
     /// Whether it is in the traced control group; otherwise it stands for another host.
     #[serde(default = "yes")]
     pub inside: bool,
+    /// Whether the clients that call it are in the traced control group: of a server on another
+    /// host, their end is then seen, and nothing else.
+    #[serde(default)]
+    pub called_from_inside: bool,
     /// Whether it only gives the documented answer of the product that it stands for.
     #[serde(default)]
     pub replica: bool,

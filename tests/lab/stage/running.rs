@@ -78,6 +78,8 @@ impl RunningStage {
     /// Where a server does not answer, or not in HTTP.
     pub fn call(&self, request: &Request, last_port: u16) -> Result<WireAnswer> {
         let address = self.address(&request.to)?;
+        let traced = self.stage.server(&request.to)?.called_from_inside;
+        let _visit = traced.then(|| self.inside.visit()).transpose()?;
         let call = Call {
             request,
             address,

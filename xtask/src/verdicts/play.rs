@@ -148,11 +148,11 @@ impl Player {
         sent?;
         let case = about(scene, &session);
         let first = stage.server(&scene.request.to)?;
-        if case.is_none() && first.traced && first.inside {
+        if case.is_none() && first.traced && (first.inside || first.called_from_inside) {
             played.fault = Some(format!("no case: {}", session.summary));
         }
         played.live = Some(verdict(case));
-        played.read_back = Some(verdict(about(scene, &read(&file)?)));
+        played.read_back = Some(verdict(about(scene, &read(&file, scene)?)));
         match self.mode {
             Mode::Update => {
                 let capture = capture(stage, scene);
@@ -187,7 +187,16 @@ impl Player {
         let (cgroup, file) = (text(running.cgroup())?, text(file)?);
         Tracer::start(
             Place::here(),
-            ["-p", &ports, "--cgroup", cgroup, "-w", file],
+            [
+                "-p",
+                &ports,
+                "--cgroup",
+                cgroup,
+                "-w",
+                file,
+                "--method",
+                &scene.request.method,
+            ],
         )
     }
 
@@ -195,7 +204,7 @@ impl Player {
     fn judge_capture(&self, stage: &Stage, played: &mut Played<'_>) {
         let file = capture(stage, played.scene);
         let session = if file.is_file() {
-            read(&file)
+            read(&file, played.scene)
         } else {
             Err(anyhow::anyhow!(
                 "{} is missing: `--update` makes it",
@@ -239,8 +248,8 @@ fn copy_logs(running: &RunningStage, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn read(file: &Path) -> Result<Session> {
-    Read::session(&[text(file)?])
+fn read(file: &Path, scene: &StageScene) -> Result<Session> {
+    Read::session(&[text(file)?, "--method", &scene.request.method])
 }
 
 fn capture(stage: &Stage, scene: &StageScene) -> PathBuf {

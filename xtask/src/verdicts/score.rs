@@ -53,7 +53,11 @@ pub(crate) fn outer_fault(stage: &Stage, scene: &StageScene, claim: &Claim) -> O
         .iter()
         .filter(|server| server.role != scene.request.to && server.http && server.port != 0);
     let mut others = others.map(|server| server.port.to_string()).peekable();
-    let named = others.peek().is_none() || others.any(|port| claim.advice.contains(&port));
+    let other_host = stage
+        .server(&scene.request.to)
+        .is_ok_and(|first| !first.inside);
+    let named =
+        other_host || others.peek().is_none() || others.any(|port| claim.advice.contains(&port));
     (!named).then(|| "neither limits nor next step name the port that is not traced".to_owned())
 }
 
@@ -123,7 +127,8 @@ fn claims_an_issuer(claim: &Claim) -> bool {
 
 /// Whether the wire can show that a server made the scene's refusal.
 fn is_visible(server: &Server, scene: &StageScene) -> bool {
-    is_seen(server) || (server.role == scene.request.to && server.traced && server.inside)
+    let is_asked = server.role == scene.request.to && server.traced;
+    is_seen(server) || (is_asked && (server.inside || server.called_from_inside))
 }
 
 fn is_seen(server: &Server) -> bool {
@@ -185,6 +190,22 @@ mod tests {
             ..right()
         };
         assert!(!score(&wrong).issuer);
+    }
+
+    #[test]
+    fn of_another_host_its_answer_is_seen_and_nothing_behind_it() {
+        let mut stage = stage("inside = false");
+        stage.servers[0].inside = false;
+        stage.servers[0].called_from_inside = true;
+        let issued = Claim {
+            handling: Some("issued".to_owned()),
+            ..Claim::default()
+        };
+        let relayed = Score::of(&stage, &stage.scenes[0], &issued);
+        assert!(relayed.issuer && !relayed.handling);
+        stage.scenes[0].truth.issuer = "edge".to_owned();
+        assert!(!Score::of(&stage, &stage.scenes[0], &issued).issuer);
+        assert!(outer_fault(&stage, &stage.scenes[0], &issued).is_none());
     }
 
     #[test]
