@@ -25,6 +25,29 @@ fn check(rows: &[Row]) {
 #[test]
 fn credentials_are_named_and_never_told() {
     check(&[
+        ("request.credential", "X-Hub-Signature-256: a\r\n", true),
+        (
+            "request.credential",
+            "Ocp-Apim-Subscription-Key: a\r\n",
+            true,
+        ),
+        ("request.credential", "Sec-WebSocket-Key: a\r\n", false),
+        ("request.credential", "Cookie: connect.sid=a\r\n", true),
+        (
+            "request.credential",
+            "Cookie: .AspNetCore.Identity=a\r\n",
+            true,
+        ),
+        (
+            "request.credential",
+            "Cookie: .AspNetCore.Antiforgery.x=a\r\n",
+            false,
+        ),
+        (
+            "request.credential",
+            "Cookie: ai_session=a; side=b\r\n",
+            false,
+        ),
         (
             "request.credential",
             "Authorization: Bearer s3cr3t\r\n",

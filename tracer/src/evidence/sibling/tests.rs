@@ -211,6 +211,11 @@ fn only_the_reported_hop_is_compared() {
 }
 
 #[test]
+fn the_ignored_names_are_in_order() {
+    assert!(super::traits::IGNORED.is_sorted());
+}
+
+#[test]
 fn no_sibling_no_evidence() {
     assert!(found(post("", b""), Vec::new()).is_empty());
     let mut bare = post("", b"");
