@@ -56,7 +56,7 @@ impl<'a> Scene<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::trial::{of, post};
+    use super::trial::{of, post, to};
     use super::*;
     use crate::testing::response;
 
@@ -101,5 +101,41 @@ mod tests {
         assert!(sentences, "{evidence:?}");
         let readable = evidence.len() <= PIECES_MAX + sibling::TOLD_MAX;
         assert!(readable, "{ids:?}");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_fact_holds_a_secret(secret in "[A-Za-z0-9_-]{8,40}", scheme in "(Bearer |Basic |)") {
+            let token = format!("eyJhbGciOiJub25lIn0.{secret}.{secret}");
+            let fields = format!(
+                "Authorization: {scheme}{secret}\r\nX-Api-Key: {secret}\r\n\
+                 X-Auth-Token: {token}\r\nX-CSRFToken: {secret}\r\n\
+                 Cookie: sessionid={secret}; csrftoken=x{secret}; jwt={token}; {secret}\r\n\
+                 Origin: https://{secret}:{secret}@a.example\r\n\
+                 Content-Type: application/json\r\n"
+            );
+            let body = format!("{{\"password\":\"{secret}\",{secret}");
+            let target = format!("/orders?token={secret}&sig={secret}&X-Amz-Date={secret}");
+            let mut refused = to(&target, &fields, body.as_bytes());
+            let answer = format!("HTTP/1.1 403 F\r\nWWW-Authenticate: Bearer {secret}\r\n\r\n");
+            let words = format!(
+                "Invalid token {secret}. The token {secret} is invalid. IP {secret} not allowed. \
+                 Session {secret} expired. Requires the {secret} role. Missing {secret} api key."
+            );
+            *refused.response.as_mut().unwrap().as_mut() = response(&answer, words.as_bytes());
+            let siblings = [post("X-Api-Key: other\r\n", b""), refused.clone()];
+            let chain = Chain::of(refused);
+            for siblings in [&siblings[..1], &siblings] {
+                let scene = Scene { chain: &chain, siblings, pace: Pace::default() };
+                let mut evidence = Vec::new();
+                for gatherer in GATHERERS {
+                    (gatherer.gather)(&scene, 0, &mut evidence);
+                }
+                for evidence in evidence {
+                    proptest::prop_assert!(!evidence.fact.contains(&secret), "{}", evidence.fact);
+                }
+            }
+        }
     }
 }

@@ -143,16 +143,15 @@ pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &
 
 /// Every credential, headers first.
 pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> {
-    let headers = parts.head.fields().enumerate().filter_map(|(index, f)| {
-        (is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty()).then(|| {
-            Credential {
-                name: name_of(f.name),
-                place: Place::Header,
-                value: Cow::Borrowed(f.value),
-                part: Part::Field(index),
-            }
-        })
-    });
+    let headers = parts.head.fields().enumerate();
+    let headers = headers
+        .filter(|(_, f)| is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty())
+        .map(|(index, f)| Credential {
+            name: name_of(f.name),
+            place: Place::Header,
+            value: Cow::Borrowed(f.value),
+            part: Part::Field(index),
+        });
     let pairs = [
         (Place::Query, &parts.query),
         (Place::Body, &parts.form),
