@@ -1,8 +1,6 @@
 //! What sets the refused request apart from those of its kind that passed.
 
 mod compare;
-#[cfg(test)]
-mod tests;
 mod traits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,3 +135,6 @@ fn set_apart(
     }
     common.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

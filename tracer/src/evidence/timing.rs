@@ -73,7 +73,7 @@ fn after_body(request: &Request, response: &Response) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{gathered, post};
+    use super::super::tests::trial::{gathered, post};
     use super::*;
     use crate::model::{Anomaly, Chain, Framing};
     use crate::testing::{START, response, with_anomaly};

@@ -2,7 +2,7 @@ mod tokens;
 
 use proptest::prelude::*;
 
-use super::super::trial::{gathered, of, post, to};
+use super::super::tests::trial::{gathered, of, post, to};
 use super::GATHERER;
 use crate::model::{CauseId, Chain, Evidence, Exchange, MessageEnd, Part};
 use crate::testing::{exchange, request, request_bytes, response, response_bytes};

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::trial::{answer, gathered, of, post};
+use super::super::tests::trial::{answer, gathered, of, post};
 use super::GATHERER;
 use crate::model::{CauseId, Chain, Evidence, Exchange, Part, Strength};
 use crate::testing::decoded;

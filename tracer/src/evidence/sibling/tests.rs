@@ -1,4 +1,4 @@
-use super::super::trial::{gathered, of, post, to};
+use super::super::tests::trial::{gathered, of, post, to};
 use super::GATHERER;
 use crate::model::{Chain, Evidence, Exchange, Hop, Strength};
 use crate::testing::{owner, response};
