@@ -15,8 +15,6 @@ mod sibling;
 mod text;
 mod time;
 mod timing;
-#[cfg(test)]
-mod trial;
 
 use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
 use fingerprint::Fingerprints;
@@ -73,52 +71,4 @@ impl<'a> Scene<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::trial::{of, post};
-    use super::*;
-    use crate::testing::response;
-
-    /// More than this nobody reads.
-    const PIECES_MAX: usize = 25;
-
-    #[test]
-    fn a_request_with_everything_odd_stays_readable() {
-        let headers: String = (0..200)
-            .map(|i| format!("X-Odd-{i}: <script>\r\n"))
-            .collect();
-        let fields = format!(
-            "Content-Type: application/json\r\nOrigin: https://evil.example\r\n\
-             Cookie: csrftoken=a; sessionid=b\r\nX-CSRFToken: c\r\nUser-Agent: sqlmap\r\n\
-             Referer: http://evil.example/\r\nSec-Fetch-Site: cross-site\r\n{headers}"
-        );
-        let mut exchange = post(&fields, b"' union select {");
-        let answer = "HTTP/1.1 403 F\r\nRetry-After: 1\r\nCF-Ray: 1\r\nWWW-Authenticate: x\r\n\r\n";
-        let words = b"csrf failed; too many requests; your ip is blocked; request blocked";
-        *exchange.response.as_mut().unwrap().as_mut() = response(answer, words);
-        let chain = Chain::of(exchange);
-        let siblings = [post("", b"")];
-        let scene = Scene {
-            fingerprints: &Fingerprints::default(),
-            chain: &chain,
-            siblings: &siblings,
-            pace: Pace::default(),
-        };
-        let mut evidence = Vec::new();
-        for gatherer in GATHERERS {
-            let before = evidence.len();
-            (gatherer.gather)(&scene, 0, &mut evidence);
-            let new = evidence.get(before..).unwrap_or_default();
-            let prefix = format!("{}.", gatherer.topic);
-            assert!(new.iter().all(|e: &Evidence| e.id.starts_with(&prefix)));
-            // There is no such hop.
-            (gatherer.gather)(&scene, 9, &mut evidence);
-        }
-        let ids: Vec<_> = evidence.iter().map(|e| &*e.id).collect();
-        assert!(evidence.len() > 15, "{ids:?}");
-        assert!(of(&evidence, "request.attack").is_some(), "{ids:?}");
-        let sentences = evidence.iter().all(|e| e.fact.ends_with('.'));
-        assert!(sentences, "{evidence:?}");
-        let readable = evidence.len() <= PIECES_MAX + sibling::TOLD_MAX;
-        assert!(readable, "{ids:?}");
-    }
-}
+mod tests;

@@ -56,25 +56,6 @@ pub(super) const fn answered(part: Part) -> Span {
     }
 }
 
-/// A quotation of the answer's own words, which may repeat a secret of the request: what may be
-/// one, long or with a digit in it, is left out.
-pub(super) fn quote_words(bytes: &[u8]) -> String {
-    /// Longest word that is told.
-    const WORD_MAX: usize = 16;
-    let text = String::from_utf8_lossy(bytes.get(..QUOTE_MAX).unwrap_or(bytes));
-    let word = |word: &str| {
-        let suspect = word.len() > WORD_MAX || word.bytes().any(|b| b.is_ascii_digit());
-        let joined = word.contains('_') && !word.bytes().any(|b| b.is_ascii_digit());
-        if suspect && !joined {
-            "…".to_owned()
-        } else {
-            word.to_owned()
-        }
-    };
-    let words: Vec<String> = text.split_ascii_whitespace().map(word).collect();
-    format!("`{}`", words.join(" "))
-}
-
 /// A quotation of the wire, cut to a bearable length. Never for what may be a secret.
 pub(super) fn quote(bytes: &[u8]) -> String {
     match bytes.get(..QUOTE_MAX) {

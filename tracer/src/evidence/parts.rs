@@ -75,7 +75,7 @@ impl<'a> Parts<'a> {
         let media = media(head.value("content-type"));
         let mut json_fault = None;
         let form = match media {
-            Media::Form => urlencoded(content, |from, end| Part::Body(from, end)),
+            Media::Form => urlencoded(content, Part::Body),
             Media::Multipart => multipart(head.value("content-type"), content),
             Media::Json if whole && !content.is_empty() => match members(content) {
                 Ok(pairs) => pairs,

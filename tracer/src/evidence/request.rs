@@ -10,8 +10,6 @@ mod jwt;
 mod origin;
 mod path;
 mod signature;
-#[cfg(test)]
-mod tests;
 
 use super::note::Notes;
 use super::parts::Parts;
@@ -41,3 +39,6 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
     path::gather(&parts, notes);
     client::gather(&parts, notes);
 }
+
+#[cfg(test)]
+mod tests;

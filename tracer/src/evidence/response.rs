@@ -1,8 +1,6 @@
 //! What the refusal itself says: its words, its challenge, its limits, and whom to ask about it.
 
 mod reference;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use super::note::{Notes, answered};
@@ -166,3 +164,6 @@ fn parameter(value: &[u8], names: &[&str]) -> Option<u64> {
             named.then(|| leading_number(number.get(1..)?.trim_ascii()))?
         })
 }
+
+#[cfg(test)]
+mod tests;

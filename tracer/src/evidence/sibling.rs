@@ -1,12 +1,12 @@
 //! What sets the refused request apart from those of its kind that passed.
 
 mod compare;
-#[cfg(test)]
-mod tests;
+mod traits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use compare::{Difference, differences};
+use traits::Traits;
 
 use super::note::{Notes, asked};
 use super::parts::Parts;
@@ -35,10 +35,12 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
         return;
     };
     let passed: Vec<Parts<'_>> = siblings.iter().filter_map(Parts::of).collect();
+    let this = Traits::of(&parts);
+    let passed: Vec<Traits<'_>> = passed.iter().map(Traits::of).collect();
     let notes = &mut Notes::new(index, evidence);
     found(refused, first, siblings.len(), notes);
 
-    let each: Vec<_> = passed.iter().map(|p| differences(&parts, p)).collect();
+    let each: Vec<_> = passed.iter().map(|p| differences(&this, p)).collect();
     if each.iter().any(BTreeMap::is_empty) {
         notes.add(
             "sibling.same",
@@ -115,7 +117,7 @@ fn found(refused: &Exchange, first: &Exchange, number: usize, notes: &mut Notes<
 /// matter, unless there are no others.
 fn set_apart(
     mut each: Vec<BTreeMap<String, Difference>>,
-    passed: &[Parts<'_>],
+    passed: &[Traits<'_>],
 ) -> Vec<(String, Difference)> {
     let Some(mut common) = (!each.is_empty()).then(|| each.swap_remove(0)) else {
         return Vec::new();
@@ -133,3 +135,6 @@ fn set_apart(
     }
     common.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

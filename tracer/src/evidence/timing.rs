@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::note::Notes;
 use super::{Gatherer, Scene};
-use crate::model::{Evidence, Exchange, Request, Response, Strength};
+use crate::model::{Evidence, Exchange, MessageEnd, Request, Response, Strength};
 
 /// Looks at the times of a hop.
 pub(super) const GATHERER: Gatherer = Gatherer {
@@ -20,37 +20,32 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
         return;
     };
     let notes = &mut Notes::new(index, evidence);
-    if let Some(fact) = before_body(exchange, request, response) {
+    if let Some(fact) = before_body(exchange, request) {
         notes.add("timing.before_body", Strength::Fair, None, None, fact);
     } else if let Some(wait) = after_body(request, response) {
         let fact = format!(
-            "The answer came {} ms after the last byte of the body, which had come after the head.",
-            wait.as_millis()
+            "The answer came {:.1} ms after the last byte of the body, which had come after the head.",
+            wait.as_secs_f64() * 1000.0
         );
         notes.add("timing.after_body", Strength::Weak, None, None, fact);
     }
 }
 
 /// Whether the answer came before the body was in: what was refused is in the head, then.
-fn before_body(
-    exchange: &Exchange,
-    request: &Request,
-    response: &Response,
-) -> Option<&'static str> {
+fn before_body(exchange: &Exchange, request: &Request) -> Option<&'static str> {
     let head = &request.message.head;
     let expects = head
         .values("expect")
         .any(|value| value.eq_ignore_ascii_case(b"100-continue"));
     let continued = exchange.interim.iter().any(|r| r.status == 100);
-    let early = response.message.started_at >= request.message.head_at
-        && (exchange.answered_early() == Some(true)
-            || request
-                .message
-                .ended_at
-                .is_none_or(|end| end > response.message.started_at));
+    // Nothing of the body was ever sent; bytes that the capture lost count as sent.
+    let withheld = expects && !continued && request.message.body.wire_len() == 0;
+    // Where the capture has a hole, the end of the body may be in it.
+    let whole = !matches!(request.message.end, MessageEnd::Gap(_));
+    let early = (exchange.answered_early() == Some(true) && whole) || withheld;
     if !early || !is_awaited(request) {
         None
-    } else if expects && !continued {
+    } else if withheld {
         Some("The answer came instead of 100 Continue, before the body was sent.")
     } else {
         Some("The answer came before the body of the request was in.")
@@ -78,7 +73,7 @@ fn after_body(request: &Request, response: &Response) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::{gathered, post};
+    use super::super::tests::trial::{gathered, post};
     use super::*;
     use crate::model::{Anomaly, Chain, Framing};
     use crate::testing::{START, response, with_anomaly};
@@ -108,6 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_capture_lost_is_not_early() {
+        let mut exchange = post("", b"a=1");
+        let message = &mut exchange.request.as_mut().unwrap().message;
+        (message.body.lost, message.body.seen) = (3, 0);
+        message.ended_at = None;
+        assert!(ids(exchange.clone()).is_empty());
+        let message = &mut exchange.request.as_mut().unwrap().message;
+        message.end = MessageEnd::Gap(crate::model::GapKind::Lost);
+        assert!(ids(with_anomaly(exchange, Anomaly::EarlyResponse)).is_empty());
+    }
+
+    #[test]
     fn instead_of_100_continue() {
         let mut exchange = post("Expect: 100-Continue\r\n", b"");
         let message = &mut exchange.request.as_mut().unwrap().message;
@@ -118,6 +125,9 @@ mod tests {
         let mut interim = response("HTTP/1.1 100 Continue\r\n\r\n", b"");
         interim.message.started_at = START;
         exchange.interim.push(interim);
+        assert!(ids(exchange.clone()).is_empty());
+        let mut exchange = with_anomaly(exchange, Anomaly::EarlyResponse);
+        exchange.request.as_mut().unwrap().message.body.seen = 10;
         let evidence = gathered(GATHERER, &Chain::of(exchange), &[]);
         assert!(!evidence[0].fact.contains("instead"));
     }

@@ -122,7 +122,7 @@ static EACH: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
 /// Looks at path and query, at header fields and at the body.
 pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     let mut told = 0;
-    let mut tell = |place: String, found: Option<(&str, Span)>| {
+    let mut tell = |place: String, found: Option<(&'static str, Span)>| {
         if let Some((what, span)) = found.filter(|_| told < TOLD_MAX) {
             told += 1;
             notes.add(
@@ -153,12 +153,30 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
         let found = find(value, true, |_, _| Part::Field(index));
         tell(format!("The field {name}"), found);
     }
-    // A file in a form is binary more often than not.
-    if parts.media != Media::Other || std::str::from_utf8(parts.content).is_ok() {
+    body(parts, tell);
+}
+
+/// What is text in a body: files and messages of other kinds hold any bytes.
+fn body(parts: &Parts<'_>, mut tell: impl FnMut(String, Option<(&'static str, Span)>)) {
+    if parts.media == Media::Multipart {
+        let texts = parts.form.iter().filter(|field| is_text(&field.value));
+        let found = texts
+            .map(|field| find(&field.value, false, |_, _| field.part))
+            .find(Option::is_some);
+        tell("The body".to_owned(), found.flatten());
+    } else if is_text(parts.content) {
         let escaped = parts.media == Media::Form;
-        let found = find(parts.content, escaped, Part::Body);
-        tell("The body".to_owned(), found);
+        tell(
+            "The body".to_owned(),
+            find(parts.content, escaped, Part::Body),
+        );
     }
+}
+
+/// Whether these are the first bytes of a text.
+fn is_text(bytes: &[u8]) -> bool {
+    let cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).map_or_else(cut, |_| true)
 }
 
 /// The first row that matches the text, as it is or with its escapes undone once or twice. Where

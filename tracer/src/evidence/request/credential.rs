@@ -1,6 +1,9 @@
 //! Which credentials a request carries, by name.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
 
 use super::super::note::{Notes, asked};
 use super::super::parts::Parts;
@@ -140,16 +143,15 @@ pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &
 
 /// Every credential, headers first.
 pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> {
-    let headers = parts.head.fields().enumerate().filter_map(|(index, f)| {
-        (is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty()).then(|| {
-            Credential {
-                name: name_of(f.name),
-                place: Place::Header,
-                value: Cow::Borrowed(f.value),
-                part: Part::Field(index),
-            }
-        })
-    });
+    let headers = parts.head.fields().enumerate();
+    let headers = headers
+        .filter(|(_, f)| is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty())
+        .map(|(index, f)| Credential {
+            name: name_of(f.name),
+            place: Place::Header,
+            value: Cow::Borrowed(f.value),
+            part: Part::Field(index),
+        });
     let pairs = [
         (Place::Query, &parts.query),
         (Place::Body, &parts.form),
@@ -177,67 +179,44 @@ pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> 
     headers.chain(pairs).collect()
 }
 
+/// Names of header fields, in lower case, that hold a credential.
+static HEADERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        "^(?:x-)?authorization$|^token$|api[-_]?key|access-token|auth-key|auth-token|jwt|\
+         session-token|-(?:key|token|signature|signature-256)$",
+    )
+    .ok()
+});
+
+/// Names of cookies, in lower case, that may hold a session or a token.
+static SESSIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(?:jwt|sid|\.aspnet.*)$|\.sid$|sess|auth|token|logged_in|remember_").ok()
+});
+
+/// Names that look like one of these, and hold something else: they name this one request, belong
+/// to caches, bot managers and analytics, or protect against forged requests.
+static OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        "idempotency-key$|^sec-websocket-key$|^surrogate-key$|cache-key$|^ai_session|\
+         ^aws-waf-token|^incap_ses|csrf|xsrf|antiforgery|requestverification|crumb",
+    )
+    .ok()
+});
+
 /// Whether a header of this name, in lower case, holds a credential.
 pub(in crate::evidence) fn is_credential_header(name: &str) -> bool {
-    // These look like one and are none.
-    const OTHERS: &[&str] = &[
-        "idempotency-key",
-        "sec-websocket-key",
-        "surrogate-key",
-        "x-cache-key",
-        "x-idempotency-key",
-    ];
-    const STEMS: &[&str] = &[
-        "api-key",
-        "api_key",
-        "apikey",
-        "access-token",
-        "auth-key",
-        "auth-token",
-        "jwt",
-        "session-token",
-    ];
-    if name == "authorization" {
-        return true;
-    }
-    if OTHERS.contains(&name) || is_csrf_like(name) {
-        return false;
-    }
-    STEMS.iter().any(|stem| name.contains(stem))
-        || name.ends_with("-key")
-        || name.ends_with("-token")
-        || name.ends_with("-signature")
-        || name.ends_with("-signature-256")
-        || name == "token"
-        || name == "x-authorization"
+    matches(&HEADERS, name) && !matches(&OTHERS, name)
 }
 
 /// Whether a cookie of this name, in lower case, may hold a session or a token.
 pub(in crate::evidence) fn is_session_cookie(name: &str) -> bool {
-    // Of bot managers and analytics.
-    const OTHERS: &[&str] = &["ai_session", "aws-waf-token", "incap_ses", "_dd_s"];
-    if OTHERS.iter().any(|other| name.starts_with(other)) || is_csrf_like(name) {
-        return false;
-    }
-    matches!(name, "sid" | "connect.sid" | "jwt" | "remember_me")
-        || ["sess", "auth", "token", "logged_in", "remember_"]
-            .iter()
-            .any(|stem| name.contains(stem))
-        || name.ends_with(".sid")
-        || name.starts_with(".aspnet")
+    matches(&SESSIONS, name) && !matches(&OTHERS, name)
 }
 
-/// Whether a name, in lower case, is that of a token against forged requests.
-pub(in crate::evidence) fn is_csrf_like(name: &str) -> bool {
-    [
-        "csrf",
-        "xsrf",
-        "antiforgery",
-        "requestverification",
-        "crumb",
-    ]
-    .iter()
-    .any(|stem| name.contains(stem))
+fn matches(regex: &LazyLock<Option<Regex>>, name: &str) -> bool {
+    regex
+        .as_ref()
+        .is_some_and(|regex| regex.is_match(name.as_bytes()))
 }
 
 /// A name as it is told.

@@ -122,7 +122,7 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
 pub(in crate::evidence) fn tokens<'p>(parts: &'p Parts<'_>) -> Vec<Token<'p>> {
     let headers = parts.head.fields().enumerate().filter_map(|(index, f)| {
         let name = lower(f.name, 64);
-        (is_csrf_header(&name) && !f.value.is_empty()).then(|| Token {
+        (is_csrf_header(&name) && !f.value.is_empty()).then_some(Token {
             name,
             value: Cow::Borrowed(f.value),
             part: Part::Field(index),

@@ -12,33 +12,33 @@ pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: 
     let outer = || outer_hosts(scene, index);
     origin(parts, &hosts, outer, notes);
     referer(parts, &hosts, outer, notes);
-    if let Some((at, site)) = parts.field("sec-fetch-site") {
-        if matches!(site, b"cross-site" | b"same-site") {
-            notes.add(
-                "request.cross_site",
-                Strength::Weak,
-                None,
-                asked(Part::Field(at)),
-                format!(
-                    "The browser calls it a {} request.",
-                    String::from_utf8_lossy(site)
-                ),
-            );
-        }
+    if let Some((at, site)) = parts.field("sec-fetch-site")
+        && matches!(site, b"cross-site" | b"same-site")
+    {
+        notes.add(
+            "request.cross_site",
+            Strength::Weak,
+            None,
+            asked(Part::Field(at)),
+            format!(
+                "The browser calls it a {} request.",
+                String::from_utf8_lossy(site)
+            ),
+        );
     }
-    if let Some((at, method)) = parts.field("access-control-request-method") {
-        if parts.request.method() == b"OPTIONS" {
-            notes.add(
-                "request.preflight",
-                Strength::Fair,
-                CauseId::CorsPolicy,
-                asked(Part::Field(at)),
-                format!(
-                    "It is a browser's question whether {} is allowed.",
-                    quote(method)
-                ),
-            );
-        }
+    if let Some((at, method)) = parts.field("access-control-request-method")
+        && parts.request.method() == b"OPTIONS"
+    {
+        notes.add(
+            "request.preflight",
+            Strength::Fair,
+            CauseId::CorsPolicy,
+            asked(Part::Field(at)),
+            format!(
+                "It is a browser's question whether {} is allowed.",
+                quote(method)
+            ),
+        );
     }
 }
 

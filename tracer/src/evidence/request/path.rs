@@ -62,7 +62,7 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
             ),
         );
     }
-    if let Some(last) = segments().last().filter(|_| !path.ends_with(b"/")) {
+    if let Some(last) = segments().next_back().filter(|_| !path.ends_with(b"/")) {
         let name = lower(last, 256);
         if STATIC.iter().any(|end| name.ends_with(end)) {
             notes.add(

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::trial::{answer, gathered, of, post};
+use super::super::tests::trial::{answer, gathered, of, post};
 use super::GATHERER;
 use crate::model::{CauseId, Chain, Evidence, Exchange, Part, Strength};
 use crate::testing::decoded;
@@ -156,6 +156,7 @@ fn words_that_say_nothing() {
         "<!-- invalid token -->no",
         "<style>.captcha{}</style",
         "Our rate limits are documented here.",
+        "Your IP: 203.0.113.9. Access is denied.",
     ] {
         let ids = ids(answer("", text.as_bytes()), "words");
         assert!(ids.is_empty(), "{text}: {ids:?}");
@@ -188,27 +189,19 @@ fn where_the_words_are_and_how_much_they_say() {
 
 #[test]
 fn words_do_not_repeat_a_secret() {
-    for (text, fact) in [
-        (
-            "The token s3cr3t is invalid",
-            "The refusal says `token … is invalid`.",
-        ),
-        (
-            "token abcdefghijklmnopqrstu is invalid",
-            "The refusal says `token … is invalid`.",
-        ),
-        (
-            "<b>Invalid</b>\n<i>token</i>",
-            "The refusal says `Invalid token`.",
-        ),
-        (
-            "insufficient_authentication_scopes insufficient_scope",
-            "The refusal says `insufficient_scope`.",
-        ),
+    for (text, told) in [
+        ("The token s3cr3t is invalid", "token … is invalid"),
+        ("The token hunter is invalid", "token … is invalid"),
+        ("<b>Invalid</b>\n<i>token</i>", "Invalid token"),
+        ("Too many requests", "Too many requests"),
+        ("You are being rate limited", "You are being rate limited"),
+        ("hotlinking", "hotlinking"),
+        ("error: insufficient_scope", "insufficient_scope"),
+        ("Your IP 203.0.113.9 is blocked", "Your IP … is blocked"),
     ] {
         let evidence = found(answer("", text.as_bytes()));
         let words = evidence.iter().find(|e| e.id.contains("words")).unwrap();
-        assert_eq!(words.fact, fact);
+        assert_eq!(words.fact, format!("The refusal says `{told}`."));
     }
 }
 

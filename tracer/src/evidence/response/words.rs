@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::super::note::{Notes, answered, quote_words};
+use super::super::note::{Notes, answered};
 use super::super::parts::content;
 use crate::model::CauseId::{
     ApiKeyInvalid, ApiKeyMissing, ApiKeyScope, AppAuthorization, ApprovalRequired,
@@ -148,7 +148,7 @@ const ROWS: &[Row] = &[
         "response.words_ip",
         IpRestriction,
         Strong,
-        r"\b(?:your|this|client|remote|source)\s+ip(?:\s+address)?\b[^.<>]{0,60}\b(?:blocked|banned|denied|not\s+(?:\w+\s+)?(?:allowed|permitted|authori[sz]ed|whitelisted)|blacklisted|forbidden|disallowed|restricted)|\bip(?:\s+address)?\s+(?:is\s+)?(?:not\s+(?:allowed|permitted|whitelisted|in\s+the\s+(?:allow|white)\s?list)|blocked|banned|denied|forbidden)\b|\billegal\s+ip\b|\bip[\s_]?denied(?:access)?\b|\bapi_key_ip_address_blocked\b|\baccess\s+from\s+this\s+ip\b",
+        r"\b(?:your|this|client|remote|source)\s+ip(?:\s+address)?\b(?:[^.<>]|\.[0-9a-f]){0,60}\b(?:blocked|banned|denied|not\s+(?:\w+\s+)?(?:allowed|permitted|authori[sz]ed|whitelisted)|blacklisted|forbidden|disallowed|restricted)|\bip(?:\s+address)?\s+(?:is\s+)?(?:not\s+(?:allowed|permitted|whitelisted|in\s+the\s+(?:allow|white)\s?list)|blocked|banned|denied|forbidden)\b|\billegal\s+ip\b|\bip[\s_]?denied(?:access)?\b|\bapi_key_ip_address_blocked\b|\baccess\s+from\s+this\s+ip\b",
     ),
     row(
         "response.words_ip",
@@ -286,9 +286,56 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
             strength,
             row.cause,
             answered(Part::Body(found.start(), found.end())),
-            format!("The refusal says {}.", quote_words(words)),
+            format!("The refusal says {}.", quoted(words, row.pattern)),
         );
     }
+}
+
+/// The words that matched. An answer may repeat a secret of the request, as in "the token … is
+/// invalid": what the pattern does not spell out itself is left out.
+fn quoted(words: &[u8], pattern: &str) -> String {
+    /// Most words that are told.
+    const WORDS_MAX: usize = 12;
+    /// Longest word that is told, in bytes.
+    const WORD_MAX: usize = 24;
+    /// So many letters at the beginning of a word must be in the pattern.
+    const STEM: usize = 5;
+    let spelled = letters(pattern);
+    let is_spelled = |word: &str| {
+        let mut runs = word.split(|c: char| !c.is_ascii_alphabetic());
+        !word.bytes().any(|b| b.is_ascii_digit())
+            && word.len() <= WORD_MAX
+            && runs.all(|run| {
+                let stem = run.get(..STEM).unwrap_or(run).to_ascii_lowercase();
+                memmem::find(spelled.as_bytes(), stem.as_bytes()).is_some()
+            })
+    };
+    let words = String::from_utf8_lossy(words);
+    let words: Vec<&str> = words
+        .split_ascii_whitespace()
+        .take(WORDS_MAX)
+        .map(|word| if is_spelled(word) { word } else { "…" })
+        .collect();
+    format!("`{}`", words.join(" "))
+}
+
+/// The letters that a pattern spells out: without escapes and classes.
+fn letters(pattern: &str) -> String {
+    let mut letters = String::new();
+    let mut chars = pattern.chars();
+    let mut in_class = false;
+    while let Some(letter) = chars.next() {
+        match letter {
+            '\\' => {
+                chars.next();
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            letter if letter.is_ascii_alphabetic() && !in_class => letters.push(letter),
+            _ => {}
+        }
+    }
+    letters
 }
 
 /// The text of a page: tags, comments, scripts and styles become spaces, so that places stay.

@@ -1,4 +1,4 @@
-use super::super::trial::{gathered, of, post, to};
+use super::super::tests::trial::{gathered, of, post, to};
 use super::GATHERER;
 use crate::model::{Chain, Evidence, Exchange, Hop, Strength};
 use crate::testing::{owner, response};
@@ -209,6 +209,11 @@ fn only_the_reported_hop_is_compared() {
         fact,
         "A request of the same method and route passed 0 s before, with status 201."
     );
+}
+
+#[test]
+fn the_ignored_names_are_in_order() {
+    assert!(super::traits::IGNORED.is_sorted());
 }
 
 #[test]

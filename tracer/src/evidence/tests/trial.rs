@@ -1,14 +1,18 @@
 //! Builders for the tests of gatherers.
 
-use super::{Gatherer, Scene};
+use super::super::{Gatherer, Scene};
 use crate::model::{Chain, Evidence, Exchange, Pace};
 use crate::testing::{exchange, request_bytes, response};
 
 /// An answer without anything to tell.
-pub(super) const ANSWER: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n";
+pub(in crate::evidence) const ANSWER: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n";
 
 /// What a gatherer finds about the first hop of this chain.
-pub(super) fn gathered(gatherer: Gatherer, chain: &Chain, siblings: &[Exchange]) -> Vec<Evidence> {
+pub(in crate::evidence) fn gathered(
+    gatherer: Gatherer,
+    chain: &Chain,
+    siblings: &[Exchange],
+) -> Vec<Evidence> {
     let scene = Scene {
         fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
         chain,
@@ -21,12 +25,12 @@ pub(super) fn gathered(gatherer: Gatherer, chain: &Chain, siblings: &[Exchange])
 }
 
 /// A refused POST to `/orders` with these header lines and this body.
-pub(super) fn post(fields: &str, body: &[u8]) -> Exchange {
+pub(in crate::evidence) fn post(fields: &str, body: &[u8]) -> Exchange {
     to("/orders", fields, body)
 }
 
 /// As [`post`], to this target.
-pub(super) fn to(target: &str, fields: &str, body: &[u8]) -> Exchange {
+pub(in crate::evidence) fn to(target: &str, fields: &str, body: &[u8]) -> Exchange {
     let head = format!("POST {target} HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n");
     exchange(
         request_bytes(head.as_bytes(), body),
@@ -35,7 +39,7 @@ pub(super) fn to(target: &str, fields: &str, body: &[u8]) -> Exchange {
 }
 
 /// A POST answered with these header lines and this body.
-pub(super) fn answer(fields: &str, body: &[u8]) -> Exchange {
+pub(in crate::evidence) fn answer(fields: &str, body: &[u8]) -> Exchange {
     let head = format!("HTTP/1.1 403 Forbidden\r\n{fields}\r\n");
     exchange(
         request_bytes(b"POST /orders HTTP/1.1\r\nHost: shop.example\r\n\r\n", b""),
@@ -44,6 +48,6 @@ pub(super) fn answer(fields: &str, body: &[u8]) -> Exchange {
 }
 
 /// The evidence of this id, where there is some.
-pub(super) fn of<'e>(evidence: &'e [Evidence], id: &str) -> Option<&'e Evidence> {
+pub(in crate::evidence) fn of<'e>(evidence: &'e [Evidence], id: &str) -> Option<&'e Evidence> {
     evidence.iter().find(|e| e.id == id)
 }
