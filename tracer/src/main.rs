@@ -1,5 +1,6 @@
 //! Arguments become a source, a pipeline and outputs; the rest is a loop.
 
+mod fingerprints_command;
 mod progress;
 mod session;
 mod sinks;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Live(arguments) => live(&arguments),
         Command::Read(arguments) => read(&arguments),
+        Command::Fingerprints(arguments) => fingerprints_command::run(&arguments),
         Command::Schema => schema(),
     };
     match ended {
@@ -54,6 +56,7 @@ fn live(arguments: &Live) -> Result<Ending> {
         capture,
         stop: when,
         filter,
+        verdict: _,
         output,
         limit,
     } = arguments;
@@ -120,6 +123,7 @@ fn read(arguments: &Read) -> Result<Ending> {
     let Read {
         capture,
         filter,
+        verdict: _,
         output,
         limit,
     } = arguments;

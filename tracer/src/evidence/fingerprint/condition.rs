@@ -1,6 +1,7 @@
 //! One condition of a fingerprint: where to look, and what must be there.
 
 use std::cell::OnceCell;
+use std::fmt;
 
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder, SetMatches};
 
@@ -164,6 +165,44 @@ impl Condition {
             message: Side::Response,
             part: Part::Body(at.start(), at.end()),
         })))
+    }
+}
+
+impl fmt::Display for Condition {
+    /// As a table has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{ in = \"{}\"", self.place.name())?;
+        if let Place::ResponseHeader(names) | Place::RequestHeader(names) = &self.place {
+            write!(f, ", name = \"{}\"", names.0)?;
+        }
+        for (key, pattern) in [("is", &self.is), ("not", &self.not)] {
+            if let Some(pattern) = pattern {
+                write!(f, ", {key} = '''{}'''", pattern.as_str())?;
+            }
+        }
+        if self.absent {
+            f.write_str(", absent = true")?;
+        }
+        f.write_str(" }")
+    }
+}
+
+impl Place {
+    /// Its name in tables.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reason => "reason",
+            Self::ResponseHeader(_) => "response-header",
+            Self::ResponseCookie => "response-cookie",
+            Self::ResponseBody => "response-body",
+            Self::ResponseLength => "response-length",
+            Self::RequestMethod => "request-method",
+            Self::RequestTarget => "request-target",
+            Self::RequestHeader(_) => "request-header",
+            Self::Process => "process",
+            Self::ErrorLog => "error-log",
+        }
     }
 }
 

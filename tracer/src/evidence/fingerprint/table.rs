@@ -1,6 +1,7 @@
 //! The table's text becomes rows. Errors name the row, and say what is wanted there.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -154,16 +155,16 @@ impl ConditionText {
 }
 
 /// The places that need no name.
-const PLACES: [(&str, Place); 9] = [
-    ("status", Place::Status),
-    ("reason", Place::Reason),
-    ("response-cookie", Place::ResponseCookie),
-    ("response-body", Place::ResponseBody),
-    ("response-length", Place::ResponseLength),
-    ("request-method", Place::RequestMethod),
-    ("request-target", Place::RequestTarget),
-    ("process", Place::Process),
-    ("error-log", Place::ErrorLog),
+const PLACES: [Place; 9] = [
+    Place::Status,
+    Place::Reason,
+    Place::ResponseCookie,
+    Place::ResponseBody,
+    Place::ResponseLength,
+    Place::RequestMethod,
+    Place::RequestTarget,
+    Place::Process,
+    Place::ErrorLog,
 ];
 
 fn place(place: &str, name: Option<String>) -> Result<Place, String> {
@@ -174,10 +175,10 @@ fn place(place: &str, name: Option<String>) -> Result<Place, String> {
             Err(format!("`in = \"{place}\"` needs a `name`"))
         }
         (_, None) => {
-            let known = PLACES.iter().find(|(name, _)| *name == place);
-            let mut names = PLACES.map(|(name, _)| name).to_vec();
+            let mut names: Vec<_> = PLACES.iter().map(Place::name).collect();
             names.extend(["response-header", "request-header"]);
-            one_of("in", place, known.map(|(_, place)| place.clone()), &names)
+            let known = PLACES.into_iter().find(|known| known.name() == place);
+            one_of("in", place, known, &names)
         }
         (_, Some(_)) => Err(format!("`in = \"{place}\"` takes no `name`")),
     }
@@ -203,4 +204,33 @@ fn one_of<T>(key: &str, given: &str, known: Option<T>, names: &[&str]) -> Result
             names.join(", ")
         )
     })
+}
+
+impl fmt::Display for Fingerprint {
+    /// As a table has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text: &str| toml::Value::from(text).to_string();
+        writeln!(f, "[[fingerprint]]")?;
+        writeln!(f, "id = {}", text(&self.id))?;
+        writeln!(f, "product = {}", text(&self.product.name))?;
+        writeln!(f, "kind = {}", text(self.product.kind.name()))?;
+        writeln!(f, "proves = {}", text(self.proves.name()))?;
+        if let Some(cause) = self.cause {
+            writeln!(f, "cause = {}", text(cause.name()))?;
+        }
+        writeln!(f, "strength = {}", text(self.strength.name()))?;
+        writeln!(f, "means = {}", text(&self.means))?;
+        writeln!(f, "source = {}", text(&self.source))?;
+        writeln!(f, "when = [")?;
+        for condition in &self.when {
+            writeln!(f, "    {condition},")?;
+        }
+        writeln!(f, "]")?;
+        if !self.example.is_empty() {
+            let example = self.example.replace('\\', r"\\").replace('"', r#"\""#);
+            let example = example.replace('\r', r"\r");
+            writeln!(f, "example = \"\"\"\n{example}\"\"\"")?;
+        }
+        Ok(())
+    }
 }
