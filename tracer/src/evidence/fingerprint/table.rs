@@ -227,9 +227,13 @@ impl fmt::Display for Fingerprint {
         }
         writeln!(f, "]")?;
         if !self.example.is_empty() {
-            let example = self.example.replace('\\', r"\\").replace('"', r#"\""#);
-            let example = example.replace('\r', r"\r");
-            writeln!(f, "example = \"\"\"\n{example}\"\"\"")?;
+            let example = &self.example;
+            let literal = !example.contains("'''") && !example.contains('\r');
+            if literal && !example.ends_with('\'') {
+                writeln!(f, "example = '''\n{example}'''")?;
+            } else {
+                writeln!(f, "example = {}", text(example))?;
+            }
         }
         Ok(())
     }

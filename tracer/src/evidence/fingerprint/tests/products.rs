@@ -129,5 +129,4 @@ pub(super) const ALL: &[&str] = &[
     "GraphQL servers",
     "Apollo Server",
     "Hasura",
-    "any",
 ];
