@@ -40,7 +40,7 @@ pub struct FingerprintsArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
-    /// Say everything of each, in the form that a file of marks takes; also where there is one only
+    /// Say everything of each, in the form that a file of marks takes [default: where one is left]
     #[arg(short, long, conflicts_with = "json", help_heading = "Output")]
     pub verbose: bool,
 }

@@ -117,7 +117,7 @@ impl Condition {
     }
 
     /// Adds its pattern to those that bodies are searched for.
-    pub(super) fn enrol<'a>(&'a mut self, patterns: &mut Vec<String>) {
+    pub(super) fn enrol(&mut self, patterns: &mut Vec<String>) {
         if let (Place::ResponseBody, Some(is)) = (&self.place, &mut self.is) {
             is.in_set = Some(patterns.len());
             patterns.push(is.regex.as_str().to_owned());
