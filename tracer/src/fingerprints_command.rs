@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::session::Ending;
 use tracer403::cli::FingerprintsArgs;
-use tracer403::evidence::fingerprint::{Condition, Fingerprint, Fingerprints, Match, raw};
+use tracer403::evidence::fingerprint::{Condition, Fingerprint, Fingerprints, raw};
 use tracer403::limits::{self, Limits};
 use tracer403::model::{Exchange, Message, Part, Side, Span};
-use tracer403::output::escape;
+use tracer403::output::{escape, redact};
 use tracer403::pipeline::{self, Pipeline};
 use tracer403::select::Selection;
 use tracer403::source::Source;
@@ -33,7 +33,16 @@ pub(crate) fn run(arguments: &FingerprintsArgs) -> Result<Ending> {
         Some(file) => try_on(file, &mut |number, exchange| {
             let mut found = table.matches(exchange);
             found.retain(|found| wanted(found.fingerprint));
-            report(&mut out, number, exchange, &found, arguments.json)
+            let shown = redact::exchange(exchange);
+            let place = |span| place(&shown, exchange, span);
+            let found = found
+                .into_iter()
+                .map(|m| (m.fingerprint, m.span.map(place)));
+            let found: Vec<_> = found.collect();
+            if arguments.json {
+                return report_json(&mut out, number, &found);
+            }
+            report(&mut out, number, &shown, &found)
         })?,
         None => {
             let rows: Vec<_> = table.rows().iter().filter(|row| wanted(row)).collect();
@@ -210,41 +219,43 @@ fn report(
     out: &mut dyn Write,
     number: u64,
     exchange: &Exchange,
-    found: &[Match<'_>],
-    as_json: bool,
+    found: &[(&Fingerprint, Option<String>)],
 ) -> io::Result<()> {
-    if as_json {
-        let matches: Vec<_> = found.iter().map(|m| match_json(exchange, m)).collect();
-        return writeln!(out, "{}", json!({ "exchange": number, "matches": matches }));
-    }
     writeln!(out, "{number}. {}", title(exchange))?;
     if found.is_empty() {
         writeln!(out, "   no mark")?;
     }
-    for found in found {
-        let row = found.fingerprint;
+    for (row, place) in found {
         let cause = row.cause.map(|cause| format!(", {}", cause.name()));
         let (id, product) = (&row.id, &row.product.name);
         let (proves, strength) = (row.proves.name(), row.strength.name());
         let cause = cause.unwrap_or_default();
         writeln!(out, "   {id}: {product}, {proves}{cause} ({strength})")?;
         writeln!(out, "      {}", row.means)?;
-        if let Some(span) = found.span {
-            writeln!(out, "      {}", place(exchange, span))?;
+        if let Some(place) = place {
+            writeln!(out, "      {place}")?;
         }
     }
     Ok(())
 }
 
-fn match_json(exchange: &Exchange, found: &Match<'_>) -> Value {
-    json!({
-        "id": found.fingerprint.id,
-        "product": found.fingerprint.product.name,
-        "proves": found.fingerprint.proves.name(),
-        "cause": found.fingerprint.cause.map(|cause| cause.name()),
-        "strength": found.fingerprint.strength.name(),
-        "where": found.span.map(|span| place(exchange, span)),
-    })
+fn report_json(
+    out: &mut dyn Write,
+    number: u64,
+    found: &[(&Fingerprint, Option<String>)],
+) -> io::Result<()> {
+    let matches = found.iter().map(|(row, place)| {
+        json!({
+            "id": row.id,
+            "product": row.product.name,
+            "proves": row.proves.name(),
+            "cause": row.cause.map(|cause| cause.name()),
+            "strength": row.strength.name(),
+            "where": place,
+        })
+    });
+    let matches: Vec<Value> = matches.collect();
+    writeln!(out, "{}", json!({ "exchange": number, "matches": matches }))
 }
 
 /// `POST /orders -> 403`.
@@ -262,22 +273,23 @@ fn title(exchange: &Exchange) -> String {
     )
 }
 
-/// Where it is, and what is there.
-fn place(exchange: &Exchange, span: Span) -> String {
-    let (side, message): (_, Option<&Message>) = match span.message {
-        Side::Request => ("request", exchange.request.as_ref().map(|r| &r.message)),
-        Side::Response => ("response", exchange.response.as_ref().map(|r| &r.message)),
+/// Where it is, and what is there, without secrets.
+fn place(shown: &Exchange, exchange: &Exchange, span: Span) -> String {
+    let side = match span.message {
+        Side::Request => "request",
+        Side::Response => "response",
     };
-    let Some(message) = message else {
+    let message = |exchange| message(exchange, span.message);
+    let (Some(shown), Some(exact)) = (message(shown), message(exchange)) else {
         return side.to_owned();
     };
     let quote = |bytes| escape::line(bytes, QUOTE);
     match span.part {
         Part::StartLine => {
-            let line = message.head.raw.split(|b| *b == b'\r').next();
+            let line = shown.head.raw.split(|b| *b == b'\r').next();
             format!("{side}, first line: {}", quote(line.unwrap_or_default()))
         }
-        Part::Field(index) => match message.head.fields().nth(index) {
+        Part::Field(index) => match shown.head.fields().nth(index) {
             Some(field) => {
                 let (name, value) = (quote(field.name), quote(field.value));
                 format!("{side}, field {}: {name}: {value}", index + 1)
@@ -285,10 +297,25 @@ fn place(exchange: &Exchange, span: Span) -> String {
             None => format!("{side}, field {}", index + 1),
         },
         Part::Body(start, end) => {
-            let decoded = message.body.decoded.as_ref().map(|d| d.bytes.as_slice());
-            let body = decoded.unwrap_or(&message.body.kept);
-            let bytes = body.get(start..end).unwrap_or_default();
-            format!("{side}, body, bytes {start} to {end}: {}", quote(bytes))
+            let place = format!("{side}, body, bytes {start} to {end}");
+            // Where secrets were taken out, the places have moved.
+            let unchanged = content(shown) == content(exact);
+            match content(exact).get(start..end).filter(|_| unchanged) {
+                Some(bytes) => format!("{place}: {}", quote(bytes)),
+                None => place,
+            }
         }
     }
+}
+
+fn message(exchange: &Exchange, side: Side) -> Option<&Message> {
+    match side {
+        Side::Request => exchange.request.as_ref().map(|r| &r.message),
+        Side::Response => exchange.response.as_ref().map(|r| &r.message),
+    }
+}
+
+fn content(message: &Message) -> &[u8] {
+    let decoded = message.body.decoded.as_ref().map(|d| d.bytes.as_slice());
+    decoded.unwrap_or(&message.body.kept)
 }
