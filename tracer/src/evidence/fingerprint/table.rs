@@ -24,11 +24,24 @@ impl TableError {
     }
 }
 
+/// Whether the patterns of a table are tried while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patterns {
+    /// They are known to be good.
+    Trusted,
+    /// They come from a user.
+    Tried,
+}
+
 /// The rows of a table.
 ///
 /// # Errors
 /// Where the text, which errors call `name`, is no table.
-pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Fingerprint>, TableError> {
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    patterns: Patterns,
+) -> Result<Vec<Fingerprint>, TableError> {
     let fault = |what: String| TableError(format!("{name}: {what}"));
     if text.len() > limits::FINGERPRINT_TABLE {
         let most = limits::FINGERPRINT_TABLE;
@@ -48,7 +61,10 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Fingerprint>, TableErr
         if !seen.insert(id.clone()) {
             return Err(fault(format!("two rows have the id `{id}`; rename one")));
         }
-        rows.push(row.read().map_err(|e| fault(format!("row `{id}`: {e}")))?);
+        rows.push(
+            row.read(patterns)
+                .map_err(|e| fault(format!("row `{id}`: {e}")))?,
+        );
     }
     Ok(rows)
 }
@@ -89,7 +105,7 @@ struct ConditionText {
 }
 
 impl RowText {
-    fn read(self) -> Result<Fingerprint, String> {
+    fn read(self, patterns: Patterns) -> Result<Fingerprint, String> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if self.id.is_empty() || !self.id.bytes().all(plain) {
             return Err("an id has lower-case letters, digits and `-` only".to_owned());
@@ -131,7 +147,7 @@ impl RowText {
             when: self
                 .when
                 .into_iter()
-                .map(ConditionText::read)
+                .map(|condition| condition.read(patterns))
                 .collect::<Result<_, _>>()?,
             example: self.example,
         })
@@ -139,12 +155,12 @@ impl RowText {
 }
 
 impl ConditionText {
-    fn read(self) -> Result<Condition, String> {
+    fn read(self, patterns: Patterns) -> Result<Condition, String> {
         let place = place(&self.place, self.name)?;
         if self.absent && (self.is.is_some() || self.not.is_some()) {
             return Err("a condition is either `absent` or has `is` and `not`".to_owned());
         }
-        let pattern = |text: Option<String>| text.map(|text| pattern(&text)).transpose();
+        let pattern = |text: Option<String>| text.map(|text| pattern(text, patterns)).transpose();
         Ok(Condition {
             place,
             is: pattern(self.is)?,
@@ -169,8 +185,8 @@ const PLACES: [Place; 9] = [
 
 fn place(place: &str, name: Option<String>) -> Result<Place, String> {
     match (place, name) {
-        ("response-header", Some(name)) => Ok(Place::ResponseHeader(Names(name))),
-        ("request-header", Some(name)) => Ok(Place::RequestHeader(Names(name))),
+        ("response-header", Some(name)) => Ok(Place::ResponseHeader(Names::new(&name))),
+        ("request-header", Some(name)) => Ok(Place::RequestHeader(Names::new(&name))),
         ("response-header" | "request-header", None) => {
             Err(format!("`in = \"{place}\"` needs a `name`"))
         }
@@ -184,17 +200,23 @@ fn place(place: &str, name: Option<String>) -> Result<Place, String> {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, String> {
+fn pattern(text: String, patterns: Patterns) -> Result<Pattern, String> {
     let most = limits::FINGERPRINT_PATTERN;
     if text.len() > most {
         return Err(format!("a pattern is longer than {most} bytes; cut it"));
     }
-    Pattern::new(text).map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
-            format!("the pattern {text:?} is too large once compiled; use smaller repetitions")
-        }
-        error => format!("the pattern {text:?} cannot be read: {error}"),
-    })
+    let pattern = Pattern::new(text);
+    if patterns == Patterns::Trusted {
+        return Ok(pattern);
+    }
+    let text = pattern.as_str();
+    match pattern.fault() {
+        None => Ok(pattern),
+        Some(regex::Error::CompiledTooBig(_)) => Err(format!(
+            "the pattern {text:?} is too large once compiled; use smaller repetitions"
+        )),
+        Some(error) => Err(format!("the pattern {text:?} cannot be read: {error}")),
+    }
 }
 
 fn one_of<T>(key: &str, given: &str, known: Option<T>, names: &[&str]) -> Result<T, String> {

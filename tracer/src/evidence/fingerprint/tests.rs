@@ -17,6 +17,10 @@ fn every_row_is_whole_and_matches_its_example() {
         if row.means.is_empty() || !row.means.ends_with('.') {
             fault("`means` is no sentence");
         }
+        let patterns = row.when.iter().flat_map(|c| [&c.is, &c.not]).flatten();
+        for broken in patterns.filter_map(|pattern| pattern.fault()) {
+            fault(&broken.to_string());
+        }
         if row.source.is_empty() {
             fault("no source");
         }
