@@ -4,9 +4,11 @@
 
 mod explain;
 mod filter;
+mod fingerprints;
 mod limit;
 mod output;
 mod units;
+mod verdict;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,8 +19,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use explain::Explain;
 pub use filter::FilterArgs;
+pub use fingerprints::FingerprintsArgs;
 pub use limit::LimitArgs;
 pub use output::{Colour, Destination, OutputArgs, Target};
+pub use verdict::VerdictArgs;
 
 use crate::ports::Ports;
 
@@ -72,12 +76,13 @@ impl Cli {
         I: IntoIterator<Item: Into<OsString> + Clone>,
     {
         let cli = Self::try_parse_from(arguments)?;
-        let (inputs, output): (&[PathBuf], _) = match &cli.command {
-            Command::Live(live) => (&[], &live.output),
-            Command::Read(read) => (&read.capture.files, &read.output),
-            Command::Explain(_) | Command::Schema => return Ok(cli),
+        let (inputs, verdict, output): (&[PathBuf], _, _) = match &cli.command {
+            Command::Live(live) => (&[], &live.verdict, &live.output),
+            Command::Read(read) => (&read.capture.files, &read.verdict, &read.output),
+            Command::Explain(_) | Command::Fingerprints(_) | Command::Schema => return Ok(cli),
         };
         let mut taken = inputs.to_vec();
+        taken.extend(verdict.files().cloned());
         for destination in output.destinations() {
             if let Target::File(path) = destination.target {
                 if taken.contains(&path) {
@@ -122,6 +127,22 @@ Examples:
     /// Without a cause, lists them all.
     #[command(after_long_help = "Examples:\n  tracer403 explain\n  tracer403 explain csrf-token")]
     Explain(Explain),
+    /// List the marks by which products are told, search them, or try them on a message
+    ///
+    /// Each says whether the product made the answer that carries it, merely passed it on, or did
+    /// not make it; and which cause it goes with.
+    #[command(after_long_help = concat!("\
+Exit status:
+  0  it was listed or tried, whatever came of it
+  1  it could not run
+  2  bad usage, or an input is damaged\n\n\
+Examples:
+  tracer403 fingerprints                               every one
+  tracer403 fingerprints kong ip                       those with both words
+  tracer403 fingerprints --cause csrf-token -v         in full
+  tracer403 fingerprints --test answer.http            which of them a message has, and where
+  tracer403 fingerprints --fingerprints mine.toml --test capture.pcapng"))]
+    Fingerprints(Box<FingerprintsArgs>),
     /// Print the JSON Schema of the lines that --json and -o write
     #[command(after_long_help = "Example:\n  tracer403 schema > tracer403.schema.json")]
     Schema,
@@ -139,6 +160,9 @@ pub struct Live {
     /// What to report.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// What the conclusion goes by.
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
     /// Where to report it.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -218,6 +242,9 @@ pub struct Read {
     /// What to report.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// What the conclusion goes by.
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
     /// Where to report it.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -1,12 +1,13 @@
 //! Arguments become a source, a pipeline and outputs; the rest is a loop.
 
 mod explain;
+mod fingerprints_command;
 mod progress;
 mod session;
 mod sinks;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,11 +18,12 @@ use tracing_subscriber::filter::LevelFilter;
 
 use progress::Progress;
 use session::{Ending, Session};
-use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read};
-use tracer403::evidence::fingerprint::Fingerprints;
+use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read, VerdictArgs};
+use tracer403::limits::Limits;
 use tracer403::output::{self, Mode, json};
-use tracer403::pipeline::{self, Pipeline};
+use tracer403::pipeline::{self, Baseline, Pipeline};
 use tracer403::ports::Ports;
+use tracer403::source::Source;
 use tracer403::source::pcap::CaptureFile;
 
 /// It could not run, or an output failed.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Live(arguments) => live(&arguments),
         Command::Read(arguments) => read(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Fingerprints(arguments) => fingerprints_command::run(&arguments),
         Command::Schema => schema(),
     };
     match ended {
@@ -57,6 +60,7 @@ fn live(arguments: &Live) -> Result<Ending> {
         capture,
         stop: when,
         filter,
+        verdict,
         output,
         limit,
     } = arguments;
@@ -65,6 +69,7 @@ fn live(arguments: &Live) -> Result<Ending> {
     let mut session = session(
         Some(&capture.ports),
         filter,
+        verdict,
         output,
         limit,
         &stop,
@@ -123,13 +128,14 @@ fn read(arguments: &Read) -> Result<Ending> {
     let Read {
         capture,
         filter,
+        verdict,
         output,
         limit,
     } = arguments;
     log_to_stderr(output);
     let stop = stop_on_signals()?;
     let ports = capture.ports.as_ref();
-    let mut session = session(ports, filter, output, limit, &stop, capture.count)?;
+    let mut session = session(ports, filter, verdict, output, limit, &stop, capture.count)?;
     let names = capture
         .files
         .iter()
@@ -181,6 +187,7 @@ fn print(text: &str) -> Result<Ending> {
 fn session(
     ports: Option<&Ports>,
     filter: &FilterArgs,
+    verdict: &VerdictArgs,
     output: &OutputArgs,
     limit: &LimitArgs,
     stop: &Arc<AtomicBool>,
@@ -188,14 +195,35 @@ fn session(
 ) -> Result<Session> {
     let limits = limit.limits(output.body_bytes());
     let outputs = sinks::open(output, &limits)?;
-    let pipeline = Pipeline::new(pipeline::Options {
+    let baseline = baseline(&verdict.baselines, &limits)?;
+    let options = pipeline::Options {
         limits,
         ports: ports.cloned(),
         selection: filter.selection(),
-        fingerprints: Arc::new(Fingerprints::built_in()?),
+        fingerprints: Arc::new(fingerprints_command::table(
+            verdict.fingerprints.as_deref(),
+        )?),
         keep_packets: output.needs_packets(),
-    });
+    };
+    let pipeline = Pipeline::with_baseline(options, baseline);
     Ok(Session::new(pipeline, outputs, Arc::clone(stop), count))
+}
+
+/// The requests that passed in these captures.
+fn baseline(files: &[PathBuf], limits: &Limits) -> Result<Baseline> {
+    let mut pipeline = Pipeline::new(pipeline::Options {
+        limits: limits.clone(),
+        ..pipeline::Options::default()
+    });
+    for file in files {
+        let mut source = open(file)?;
+        while source.next(&mut |record| pipeline.push(record))? {
+            // What was refused there is of no interest here.
+            while pipeline.next_case().is_some() {}
+        }
+    }
+    pipeline.finish();
+    Ok(pipeline.into_baseline())
 }
 
 fn about(

@@ -2,7 +2,7 @@ use clap::CommandFactory;
 
 use super::*;
 use crate::limits::Limits;
-use crate::model::CauseId;
+use crate::model::{CauseId, Kind};
 use crate::output::Format;
 use crate::output::redact::Secrets;
 use crate::select::Selection;
@@ -86,6 +86,25 @@ fn causes_are_known_by_name() {
 }
 
 #[test]
+fn arguments_of_fingerprints_arrive() {
+    let Command::Fingerprints(arguments) = parse(
+        "fingerprints kong ip --kind api-gateway --product kong --cause ip-restriction \
+         --test a.http --fingerprints mine.toml --json",
+    ) else {
+        panic!()
+    };
+    assert_eq!(arguments.words, ["kong", "ip"]);
+    assert_eq!(arguments.kind, Some(Kind::ApiGateway));
+    assert_eq!(arguments.cause, Some(CauseId::IpRestriction));
+    assert_eq!(arguments.test, Some("a.http".into()));
+    assert!(arguments.json && !arguments.verbose);
+    let Command::Read(read) = parse("read a --fingerprints f --baseline b --baseline c") else {
+        panic!()
+    };
+    assert_eq!(read.verdict.files().count(), 3);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for line in [
         "",
@@ -105,6 +124,11 @@ fn what_makes_no_sense_is_refused() {
         "read a --color sometimes",
         "read a.pcapng -w a.pcapng",
         "live -o x -w x",
+        "read a --baseline b -o b",
+        "live --fingerprints f -o f",
+        "fingerprints --kind cdn",
+        "fingerprints --cause unknown",
+        "fingerprints -v --json",
     ] {
         assert!(try_parse(line).is_err(), "{line}");
     }
@@ -123,7 +147,9 @@ fn every_flag_has_help_and_every_command_an_example() {
                 arg.get_id()
             );
             let heading = arg.get_help_heading().unwrap_or("none");
-            let known = ["Capture", "Filter", "Output", "Limits", "Explain"];
+            let known = [
+                "Capture", "Filter", "Verdict", "Output", "Limits", "Explain",
+            ];
             assert!(
                 known.iter().any(|k| heading.starts_with(k)),
                 "{} {heading}",
@@ -164,7 +190,7 @@ fn the_defaults_in_the_help_are_the_defaults() {
 fn help() {
     let mut command = Cli::command().term_width(100);
     insta::assert_snapshot!("help", command.render_long_help());
-    for name in ["live", "read", "explain", "schema"] {
+    for name in ["live", "read", "explain", "fingerprints", "schema"] {
         let command = command.find_subcommand_mut(name).unwrap();
         insta::assert_snapshot!(
             format!("help_{name}"),

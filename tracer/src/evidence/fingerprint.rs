@@ -10,15 +10,13 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use regex::bytes::{RegexSet, RegexSetBuilder};
-
 use super::Gatherer;
-
 pub use condition::{Condition, Place};
 pub use table::TableError;
 
 use crate::model::{CauseId, Evidence, Exchange, Part, Product, Proves, Span, Strength};
-use condition::{Facts, Found};
+use condition::{Facts, Found, Sets};
+use table::Patterns;
 
 /// The table that comes with the tool.
 const BUILT_IN: &str = include_str!("fingerprints.toml");
@@ -41,8 +39,7 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 #[derive(Clone, Debug, Default)]
 pub struct Fingerprints {
     rows: Vec<Fingerprint>,
-    /// The patterns that bodies are searched for, all at once; a condition knows its place in it.
-    bodies: RegexSet,
+    sets: Sets,
 }
 
 /// One mark.
@@ -83,7 +80,7 @@ impl Fingerprints {
     /// # Errors
     /// Where it is no table, which the tests rule out.
     pub fn built_in() -> Result<Self, TableError> {
-        Self::of(table::parse(BUILT_IN_NAME, BUILT_IN)?)
+        Self::of(table::parse(BUILT_IN_NAME, BUILT_IN, Patterns::Trusted)?)
     }
 
     /// The same with the rows of a user's table, called `name` in errors: they come on top, or in
@@ -98,7 +95,7 @@ impl Fingerprints {
             .enumerate()
             .map(|(place, row)| (row.id.clone(), place))
             .collect();
-        for row in table::parse(name, text)? {
+        for row in table::parse(name, text, Patterns::Tried)? {
             match places.get(&row.id).and_then(|place| rows.get_mut(*place)) {
                 Some(old) => *old = row,
                 None => rows.push(row),
@@ -115,7 +112,7 @@ impl Fingerprints {
     /// The rows that this exchange matches, in the order of the table. Looks at no more than
     /// [`FINGERPRINT_BODY`](crate::limits::FINGERPRINT_BODY) bytes of the body.
     pub fn matches<'a>(&'a self, exchange: &Exchange) -> Vec<Match<'a>> {
-        let facts = Facts::of(exchange, &self.bodies);
+        let facts = Facts::of(exchange, &self.sets);
         self.rows
             .iter()
             .filter_map(|fingerprint| {
@@ -134,14 +131,9 @@ impl Fingerprints {
     }
 
     fn of(mut rows: Vec<Fingerprint>) -> Result<Self, TableError> {
-        let mut patterns = Vec::new();
-        for condition in rows.iter_mut().flat_map(|row| &mut row.when) {
-            condition.enrol(&mut patterns);
-        }
-        let bodies = condition::settings(RegexSetBuilder::new(&patterns))
-            .build()
-            .map_err(TableError::together)?;
-        Ok(Self { rows, bodies })
+        let conditions = rows.iter_mut().flat_map(|row| &mut row.when);
+        let sets = Sets::of(conditions).map_err(TableError::together)?;
+        Ok(Self { rows, sets })
     }
 }
 
@@ -153,16 +145,15 @@ impl Fingerprint {
 
     /// The span that tells most, where every condition holds.
     fn found_in(&self, facts: &Facts<'_>) -> Option<Option<Span>> {
-        // Bodies are searched only where everything else holds.
-        let (bodies, others): (Vec<_>, Vec<_>) = self
-            .when
-            .iter()
-            .partition(|c| c.place == Place::ResponseBody);
         let mut best: Option<Span> = None;
-        for condition in others.into_iter().chain(bodies) {
-            let Found(span) = condition.holds(facts)?;
-            if rank(span) > rank(best) {
-                best = span;
+        // Bodies are searched only where everything else holds.
+        for bodies in [false, true] {
+            let is_due = |c: &&Condition| (c.place == Place::ResponseBody) == bodies;
+            for condition in self.when.iter().filter(is_due) {
+                let Found(span) = condition.holds(facts)?;
+                if rank(span) > rank(best) {
+                    best = span;
+                }
             }
         }
         Some(best)

@@ -24,7 +24,7 @@ fn a_request_with_everything_odd_stays_readable() {
     let chain = Chain::of(exchange);
     let siblings = [post("", b"")];
     let scene = Scene {
-        fingerprints: &fingerprint::Fingerprints::default(),
+        fingerprints: &Fingerprints::default(),
         chain: &chain,
         siblings: &siblings,
         pace: Pace::default(),
@@ -73,7 +73,7 @@ proptest::proptest! {
         let chain = Chain::of(refused);
         for siblings in [&siblings[..1], &siblings] {
             let scene = Scene {
- fingerprints: &fingerprint::Fingerprints::default(), chain: &chain, siblings, pace: Pace::default() };
+ fingerprints: &Fingerprints::default(), chain: &chain, siblings, pace: Pace::default() };
             let mut evidence = Vec::new();
             for gatherer in GATHERERS {
                 (gatherer.gather)(&scene, 0, &mut evidence);

@@ -1,8 +1,10 @@
 //! One condition of a fingerprint: where to look, and what must be there.
 
 use std::cell::OnceCell;
+use std::fmt;
+use std::sync::OnceLock;
 
-use regex::bytes::{Regex, RegexSet, RegexSetBuilder, SetMatches};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder, SetMatches};
 
 use crate::limits;
 use crate::model::{Exchange, Head, Message, MessageEnd, Part, Request, Response, Side, Span};
@@ -49,16 +51,30 @@ pub enum Place {
 
 /// Names of header fields: `A|B` is A or B, and `A*` all that begin with A; any letter case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names(pub String);
+pub struct Names {
+    text: String,
+    /// Each name, and whether it is only the beginning of one.
+    names: Vec<(String, bool)>,
+}
 
 /// A regular expression over bytes.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    regex: Regex,
+    text: String,
+    /// Compiled where it is first needed: of the own table, few are in a session. `None` where it
+    /// cannot be, which tests rule out for the own table, and the reader for others.
+    compiled: OnceLock<Option<Regex>>,
     /// Speaks of the end of the value, so it takes the whole value to tell.
     to_the_end: bool,
-    /// Its place among the patterns for bodies.
+    /// Its place among the patterns of its set.
     in_set: Option<usize>,
+}
+
+/// The patterns that are looked for all at once, as many rows have such a condition.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sets {
+    statuses: RegexSet,
+    bodies: RegexSet,
 }
 
 /// What the conditions are held against.
@@ -71,8 +87,9 @@ pub(super) struct Facts<'a> {
     /// Whether `body` is all of it.
     body_is_whole: bool,
     length: Option<String>,
-    patterns: &'a RegexSet,
-    found: OnceCell<SetMatches>,
+    sets: &'a Sets,
+    statuses: OnceCell<SetMatches>,
+    bodies: OnceCell<SetMatches>,
 }
 
 /// A condition holds, for what is in this place.
@@ -88,10 +105,7 @@ impl Condition {
             })
         };
         match &self.place {
-            Place::Status => {
-                facts.response?;
-                self.among([(facts.status.as_bytes(), start_of(Side::Response))])
-            }
+            Place::Status => self.of_status(facts),
             Place::Reason => self.among([(facts.response?.reason(), start_of(Side::Response))]),
             Place::ResponseHeader(names) => {
                 let head = &facts.response?.message.head;
@@ -115,12 +129,23 @@ impl Condition {
         }
     }
 
-    /// Adds its pattern to those that bodies are searched for.
-    pub(super) fn enrol<'a>(&'a mut self, patterns: &mut Vec<String>) {
-        if let (Place::ResponseBody, Some(is)) = (&self.place, &mut self.is) {
-            is.in_set = Some(patterns.len());
-            patterns.push(is.regex.as_str().to_owned());
+    fn of_status(&self, facts: &Facts<'_>) -> Option<Found> {
+        facts.response?;
+        let value = facts.status.as_bytes();
+        if self.absent || self.not.as_ref().is_some_and(|p| p.is_in(value)) {
+            return None;
         }
+        let is = self.is.as_ref();
+        if !is.is_none_or(|is| {
+            is.in_set
+                .is_some_and(|place| facts.statuses().matched(place))
+        }) {
+            return None;
+        }
+        Some(Found(Some(Span {
+            message: Side::Response,
+            part: Part::StartLine,
+        })))
     }
 
     fn among<'a>(
@@ -129,10 +154,10 @@ impl Condition {
     ) -> Option<Found> {
         let mut found = None;
         for (value, span) in values {
-            if self.absent || self.not.as_ref().is_some_and(|p| p.regex.is_match(value)) {
+            if self.absent || self.not.as_ref().is_some_and(|p| p.is_in(value)) {
                 return None;
             }
-            if found.is_none() && self.is.as_ref().is_none_or(|p| p.regex.is_match(value)) {
+            if found.is_none() && self.is.as_ref().is_none_or(|p| p.is_in(value)) {
                 found = Some(Found(span));
             }
         }
@@ -146,7 +171,7 @@ impl Condition {
             return (facts.body_is_whole && facts.body.is_empty()).then_some(Found(None));
         }
         if let Some(not) = &self.not
-            && not.regex.is_match(facts.body)
+            && not.is_in(facts.body)
         {
             return None;
         }
@@ -159,7 +184,7 @@ impl Condition {
         if !is.in_set.is_some_and(|place| facts.bodies().matched(place)) {
             return None;
         }
-        let at = is.regex.find(facts.body)?;
+        let at = is.regex()?.find(facts.body)?;
         Some(Found(Some(Span {
             message: Side::Response,
             part: Part::Body(at.start(), at.end()),
@@ -167,55 +192,155 @@ impl Condition {
     }
 }
 
+impl fmt::Display for Condition {
+    /// As a table has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{ in = \"{}\"", self.place.name())?;
+        if let Place::ResponseHeader(names) | Place::RequestHeader(names) = &self.place {
+            write!(f, ", name = \"{}\"", names.as_str())?;
+        }
+        for (key, pattern) in [("is", &self.is), ("not", &self.not)] {
+            if let Some(pattern) = pattern {
+                write!(f, ", {key} = '''{}'''", pattern.as_str())?;
+            }
+        }
+        if self.absent {
+            f.write_str(", absent = true")?;
+        }
+        f.write_str(" }")
+    }
+}
+
+impl Place {
+    /// Its name in tables.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reason => "reason",
+            Self::ResponseHeader(_) => "response-header",
+            Self::ResponseCookie => "response-cookie",
+            Self::ResponseBody => "response-body",
+            Self::ResponseLength => "response-length",
+            Self::RequestMethod => "request-method",
+            Self::RequestTarget => "request-target",
+            Self::RequestHeader(_) => "request-header",
+            Self::Process => "process",
+            Self::ErrorLog => "error-log",
+        }
+    }
+}
+
 impl Names {
+    pub(super) fn new(text: &str) -> Self {
+        let name = |name: &str| match name.strip_suffix('*') {
+            Some(start) => (start.to_owned(), true),
+            None => (name.to_owned(), false),
+        };
+        Self {
+            text: text.to_owned(),
+            names: text.split('|').map(name).collect(),
+        }
+    }
+
+    /// As they were written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     fn contain(&self, name: &[u8]) -> bool {
-        self.0
-            .split('|')
-            .any(|wanted| match wanted.strip_suffix('*') {
-                None => name.eq_ignore_ascii_case(wanted.as_bytes()),
-                Some(start) => name
-                    .get(..start.len())
-                    .is_some_and(|n| n.eq_ignore_ascii_case(start.as_bytes())),
-            })
+        self.names.iter().any(|(wanted, is_beginning)| {
+            let start = if *is_beginning {
+                name.get(..wanted.len())
+            } else {
+                Some(name)
+            };
+            start.is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes()))
+        })
     }
 }
 
 impl Pattern {
-    /// Compiles it.
-    ///
-    /// # Errors
-    /// Where it is no pattern, or a bound is reached.
-    pub(super) fn new(text: &str) -> Result<Self, regex::Error> {
-        let regex = regex::bytes::RegexBuilder::new(text)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(limits::FINGERPRINT_COMPILED)
-            .dfa_size_limit(limits::FINGERPRINT_COMPILED)
-            .build()?;
-        Ok(Self {
-            regex,
+    /// A pattern that was not tried yet; see [`fault`](Self::fault).
+    pub(super) fn new(text: String) -> Self {
+        Self {
             to_the_end: text.ends_with(r"\z") || text.ends_with('$'),
+            text,
+            compiled: OnceLock::new(),
             in_set: None,
-        })
+        }
+    }
+
+    /// Why it cannot be compiled: it is no pattern, or a bound is reached.
+    pub(super) fn fault(&self) -> Option<regex::Error> {
+        compile(&self.text).err()
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        self.regex.as_str()
+        &self.text
+    }
+
+    fn is_in(&self, value: &[u8]) -> bool {
+        self.regex().is_some_and(|regex| regex.is_match(value))
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
+        compiled.as_ref()
     }
 }
 
-/// The settings of [`Pattern::new`], for all patterns of bodies together.
-pub(super) fn settings(mut set: RegexSetBuilder) -> RegexSetBuilder {
-    set.unicode(false)
+fn compile(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(limits::FINGERPRINT_COMPILED)
+        .dfa_size_limit(limits::FINGERPRINT_COMPILED)
+        .build()
+}
+
+impl Sets {
+    /// The sets of these conditions, each of which learns its places in them.
+    ///
+    /// # Errors
+    /// Where the bound on all patterns together is reached.
+    pub(super) fn of<'a>(
+        conditions: impl Iterator<Item = &'a mut Condition>,
+    ) -> Result<Self, regex::Error> {
+        let (mut statuses, mut bodies) = (Vec::new(), Vec::new());
+        for condition in conditions {
+            let set = match condition.place {
+                Place::Status => &mut statuses,
+                Place::ResponseBody => &mut bodies,
+                _ => continue,
+            };
+            if let Some(is) = &mut condition.is {
+                let known = set.iter().position(|text| *text == is.text);
+                is.in_set = Some(known.unwrap_or(set.len()));
+                if known.is_none() {
+                    set.push(is.text.clone());
+                }
+            }
+        }
+        Ok(Self {
+            statuses: set(&statuses)?,
+            bodies: set(&bodies)?,
+        })
+    }
+}
+
+/// With the settings of [`compile`].
+fn set(patterns: &[String]) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(patterns)
+        .unicode(false)
         .dot_matches_new_line(true)
         .size_limit(limits::FINGERPRINT_SET)
-        .dfa_size_limit(limits::FINGERPRINT_SET);
-    set
+        .dfa_size_limit(limits::FINGERPRINT_SET)
+        .build()
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of(exchange: &'a Exchange, patterns: &'a RegexSet) -> Self {
+    pub(super) fn of(exchange: &'a Exchange, sets: &'a Sets) -> Self {
         let response = exchange.response.as_deref();
         let (body, body_is_whole) = response.map_or((&[][..], false), |r| body(&r.message));
         let owner = exchange.server.owner.as_ref();
@@ -227,14 +352,23 @@ impl<'a> Facts<'a> {
             body,
             body_is_whole,
             length: body_is_whole.then(|| body.len().to_string()),
-            patterns,
-            found: OnceCell::new(),
+            sets,
+            statuses: OnceCell::new(),
+            bodies: OnceCell::new(),
         }
+    }
+
+    /// Which patterns the status has.
+    fn statuses(&self) -> &SetMatches {
+        let status = self.status.as_bytes();
+        self.statuses
+            .get_or_init(|| self.sets.statuses.matches(status))
     }
 
     /// Which patterns the body has.
     fn bodies(&self) -> &SetMatches {
-        self.found.get_or_init(|| self.patterns.matches(self.body))
+        self.bodies
+            .get_or_init(|| self.sets.bodies.matches(self.body))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table's text becomes rows. Errors name the row, and say what is wanted there.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -23,11 +24,24 @@ impl TableError {
     }
 }
 
+/// Whether the patterns of a table are tried while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patterns {
+    /// They are known to be good.
+    Trusted,
+    /// They come from a user.
+    Tried,
+}
+
 /// The rows of a table.
 ///
 /// # Errors
 /// Where the text, which errors call `name`, is no table.
-pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Fingerprint>, TableError> {
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    patterns: Patterns,
+) -> Result<Vec<Fingerprint>, TableError> {
     let fault = |what: String| TableError(format!("{name}: {what}"));
     if text.len() > limits::FINGERPRINT_TABLE {
         let most = limits::FINGERPRINT_TABLE;
@@ -47,7 +61,10 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Fingerprint>, TableErr
         if !seen.insert(id.clone()) {
             return Err(fault(format!("two rows have the id `{id}`; rename one")));
         }
-        rows.push(row.read().map_err(|e| fault(format!("row `{id}`: {e}")))?);
+        rows.push(
+            row.read(patterns)
+                .map_err(|e| fault(format!("row `{id}`: {e}")))?,
+        );
     }
     Ok(rows)
 }
@@ -88,7 +105,7 @@ struct ConditionText {
 }
 
 impl RowText {
-    fn read(self) -> Result<Fingerprint, String> {
+    fn read(self, patterns: Patterns) -> Result<Fingerprint, String> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if self.id.is_empty() || !self.id.bytes().all(plain) {
             return Err("an id has lower-case letters, digits and `-` only".to_owned());
@@ -130,7 +147,7 @@ impl RowText {
             when: self
                 .when
                 .into_iter()
-                .map(ConditionText::read)
+                .map(|condition| condition.read(patterns))
                 .collect::<Result<_, _>>()?,
             example: self.example,
         })
@@ -138,12 +155,12 @@ impl RowText {
 }
 
 impl ConditionText {
-    fn read(self) -> Result<Condition, String> {
+    fn read(self, patterns: Patterns) -> Result<Condition, String> {
         let place = place(&self.place, self.name)?;
         if self.absent && (self.is.is_some() || self.not.is_some()) {
             return Err("a condition is either `absent` or has `is` and `not`".to_owned());
         }
-        let pattern = |text: Option<String>| text.map(|text| pattern(&text)).transpose();
+        let pattern = |text: Option<String>| text.map(|text| pattern(text, patterns)).transpose();
         Ok(Condition {
             place,
             is: pattern(self.is)?,
@@ -154,46 +171,52 @@ impl ConditionText {
 }
 
 /// The places that need no name.
-const PLACES: [(&str, Place); 9] = [
-    ("status", Place::Status),
-    ("reason", Place::Reason),
-    ("response-cookie", Place::ResponseCookie),
-    ("response-body", Place::ResponseBody),
-    ("response-length", Place::ResponseLength),
-    ("request-method", Place::RequestMethod),
-    ("request-target", Place::RequestTarget),
-    ("process", Place::Process),
-    ("error-log", Place::ErrorLog),
+const PLACES: [Place; 9] = [
+    Place::Status,
+    Place::Reason,
+    Place::ResponseCookie,
+    Place::ResponseBody,
+    Place::ResponseLength,
+    Place::RequestMethod,
+    Place::RequestTarget,
+    Place::Process,
+    Place::ErrorLog,
 ];
 
 fn place(place: &str, name: Option<String>) -> Result<Place, String> {
     match (place, name) {
-        ("response-header", Some(name)) => Ok(Place::ResponseHeader(Names(name))),
-        ("request-header", Some(name)) => Ok(Place::RequestHeader(Names(name))),
+        ("response-header", Some(name)) => Ok(Place::ResponseHeader(Names::new(&name))),
+        ("request-header", Some(name)) => Ok(Place::RequestHeader(Names::new(&name))),
         ("response-header" | "request-header", None) => {
             Err(format!("`in = \"{place}\"` needs a `name`"))
         }
         (_, None) => {
-            let known = PLACES.iter().find(|(name, _)| *name == place);
-            let mut names = PLACES.map(|(name, _)| name).to_vec();
+            let mut names: Vec<_> = PLACES.iter().map(Place::name).collect();
             names.extend(["response-header", "request-header"]);
-            one_of("in", place, known.map(|(_, place)| place.clone()), &names)
+            let known = PLACES.into_iter().find(|known| known.name() == place);
+            one_of("in", place, known, &names)
         }
         (_, Some(_)) => Err(format!("`in = \"{place}\"` takes no `name`")),
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, String> {
+fn pattern(text: String, patterns: Patterns) -> Result<Pattern, String> {
     let most = limits::FINGERPRINT_PATTERN;
     if text.len() > most {
         return Err(format!("a pattern is longer than {most} bytes; cut it"));
     }
-    Pattern::new(text).map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
-            format!("the pattern {text:?} is too large once compiled; use smaller repetitions")
-        }
-        error => format!("the pattern {text:?} cannot be read: {error}"),
-    })
+    let pattern = Pattern::new(text);
+    if patterns == Patterns::Trusted {
+        return Ok(pattern);
+    }
+    let text = pattern.as_str();
+    match pattern.fault() {
+        None => Ok(pattern),
+        Some(regex::Error::CompiledTooBig(_)) => Err(format!(
+            "the pattern {text:?} is too large once compiled; use smaller repetitions"
+        )),
+        Some(error) => Err(format!("the pattern {text:?} cannot be read: {error}")),
+    }
 }
 
 fn one_of<T>(key: &str, given: &str, known: Option<T>, names: &[&str]) -> Result<T, String> {
@@ -203,4 +226,37 @@ fn one_of<T>(key: &str, given: &str, known: Option<T>, names: &[&str]) -> Result
             names.join(", ")
         )
     })
+}
+
+impl fmt::Display for Fingerprint {
+    /// As a table has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text: &str| toml::Value::from(text).to_string();
+        writeln!(f, "[[fingerprint]]")?;
+        writeln!(f, "id = {}", text(&self.id))?;
+        writeln!(f, "product = {}", text(&self.product.name))?;
+        writeln!(f, "kind = {}", text(self.product.kind.name()))?;
+        writeln!(f, "proves = {}", text(self.proves.name()))?;
+        if let Some(cause) = self.cause {
+            writeln!(f, "cause = {}", text(cause.name()))?;
+        }
+        writeln!(f, "strength = {}", text(self.strength.name()))?;
+        writeln!(f, "means = {}", text(&self.means))?;
+        writeln!(f, "source = {}", text(&self.source))?;
+        writeln!(f, "when = [")?;
+        for condition in &self.when {
+            writeln!(f, "    {condition},")?;
+        }
+        writeln!(f, "]")?;
+        if !self.example.is_empty() {
+            let example = &self.example;
+            let literal = !example.contains("'''") && !example.contains('\r');
+            if literal && !example.ends_with('\'') {
+                writeln!(f, "example = '''\n{example}'''")?;
+            } else {
+                writeln!(f, "example = {}", text(example))?;
+            }
+        }
+        Ok(())
+    }
 }
