@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -14,6 +15,9 @@ use crate::wait::Deadline;
 const PREFIX: &str = "tracer403-lab-";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A process is in one group at a time.
+static VISITING: Mutex<()> = Mutex::new(());
 
 /// A control group of its own; whatever still runs in it is killed when it is dropped.
 #[derive(Debug)]
@@ -46,12 +50,13 @@ impl Cgroup {
         &self.path
     }
 
-    /// Moves this process in, until the visit is dropped. Sockets stay in the group in which they
-    /// were made.
+    /// Moves this process in, until the visit is dropped; a second visit waits for that. Sockets
+    /// stay in the group in which they were made.
     ///
     /// # Errors
     /// Where the kernel refuses.
     pub fn visit(&self) -> Result<Visit> {
+        let alone = VISITING.lock().unwrap_or_else(PoisonError::into_inner);
         let mount = cgroup2_mount()?;
         let own = fs::read_to_string("/proc/self/cgroup").context("/proc/self/cgroup")?;
         let own = own
@@ -60,7 +65,10 @@ impl Cgroup {
             .context("this process is in no cgroup2")?;
         let home = mount.join(own).join("cgroup.procs");
         fs::write(self.path.join("cgroup.procs"), "0").context("moving into the control group")?;
-        Ok(Visit { home })
+        Ok(Visit {
+            home,
+            _alone: alone,
+        })
     }
 }
 
@@ -69,6 +77,7 @@ impl Cgroup {
 pub struct Visit {
     /// `cgroup.procs` of its own group.
     home: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Drop for Visit {
