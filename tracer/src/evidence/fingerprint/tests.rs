@@ -1,4 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::limits;
@@ -286,6 +289,40 @@ fn hostile_text_is_no_exchange_and_no_panic() {
     let bare = raw::exchange(b"HTTP/1.1 403\n").unwrap();
     assert_eq!(bare.response.unwrap().status, 403);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn spans_lie_in_what_they_speak_of(
+        start in "(HTTP/1.1 403 [a-z]{0,4}|POST /[a-z]{0,4} HTTP/1.1)",
+        rest in proptest::collection::vec(any::<u8>(), 0..300),
+        fields in proptest::collection::vec("(Server|Via|X-Cache|Set-Cookie|Origin): [ -~]{0,12}", 0..4),
+    ) {
+        let mut text = format!("{start}\n{}\n\n", fields.join("\n")).into_bytes();
+        text.extend(rest);
+        let table = SHARED.get_or_init(table);
+        if let Some(exchange) = raw::exchange(&text) {
+            for found in table.matches(&exchange) {
+                let Some(span) = found.span else { continue };
+                let message = match span.message {
+                    Side::Request => &exchange.request.as_ref().unwrap().message,
+                    Side::Response => &exchange.response.as_ref().unwrap().message,
+                };
+                match span.part {
+                    Part::StartLine => {}
+                    Part::Field(index) => prop_assert!(index < message.head.fields.len()),
+                    Part::Body(start, end) => {
+                        prop_assert!(start <= end && end <= message.body.kept.len());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Read once for all cases.
+static SHARED: OnceLock<Fingerprints> = OnceLock::new();
 
 fn table() -> Fingerprints {
     Fingerprints::built_in().unwrap()
