@@ -280,6 +280,9 @@ impl Pipeline {
         for opaque in desk.opaque.drain(..) {
             told.opaque(opaque);
         }
+        for client in desk.readable.drain(..) {
+            told.readable(client);
+        }
         for conn in desk.closed.drain(..) {
             if let Some(trails) = trails {
                 trails.close(conn, at);

@@ -266,11 +266,12 @@ impl<'a> Marks<'a> {
         marks
     }
 
-    /// The product that the strongest mark names; among equals the outermost kind.
+    /// The product that the strongest mark names. Among equals an edge, which hides what is
+    /// behind it; else the innermost, as an application stands on a framework and on a server.
     fn maker(&self) -> Option<&Mark<'a>> {
         self.generated
             .iter()
-            .max_by_key(|m| (m.strength, std::cmp::Reverse(m.product.kind)))
+            .max_by_key(|m| (m.strength, is_edge(m.product.kind), m.product.kind))
     }
 
     /// The strongest mark of a product that is not the one of the process, where that is known to
@@ -280,7 +281,7 @@ impl<'a> Marks<'a> {
         self.generated
             .iter()
             .filter(|m| m.product.name != process.name && m.strength >= Strength::Strong)
-            .max_by_key(|m| (m.strength, std::cmp::Reverse(m.product.kind)))
+            .max_by_key(|m| (m.strength, is_edge(m.product.kind), m.product.kind))
     }
 
     /// Whether the answer went through another product after it was made.

@@ -1,6 +1,6 @@
 //! What happens on a connection: its chunks through HTTP and pairing, and what comes out of that.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::http::{Http, Part, Protocol};
 use crate::model::{ConnId, Direction, Exchange, Health, Timestamp, Unread};
@@ -18,6 +18,10 @@ pub(super) struct Conversation {
     last: LastSelected,
     /// Its addresses were noted.
     is_noted: bool,
+    /// A message was read from it.
+    speaks_http: bool,
+    /// Bytes on it were noted as unreadable.
+    is_opaque: bool,
 }
 
 /// The number of the connection's last selected exchange, until the next message of the same
@@ -47,6 +51,8 @@ pub(super) struct Desk {
     pub(super) over: Vec<Over>,
     /// Bytes that a client sent on connections that cannot be read.
     pub(super) opaque: Vec<Opaque>,
+    /// The clients' ends of connections that can be read after all.
+    pub(super) readable: Vec<(SocketAddr, u64)>,
     /// A message of the exchange with this number was followed by another one at this time.
     pub(super) followed: Vec<(u64, Direction, Timestamp)>,
     /// Connections that are over.
@@ -78,6 +84,8 @@ impl Desk {
             pairing,
             last,
             is_noted,
+            speaks_http,
+            is_opaque,
         } = conversation;
         if !std::mem::replace(is_noted, true) {
             let (client, server) = (connection.client.ip(), connection.server.ip());
@@ -88,12 +96,21 @@ impl Desk {
             Event::Chunk(chunk) => {
                 http.push(&chunk, limits, &mut |at, direction, part| {
                     count(health, &part);
+                    *speaks_http |= matches!(part, Part::Request(_) | Part::Response(_));
                     self.note_successor(last, at, &part);
                     pairing.push(connection, at, direction, part, limits, &mut |exchange| {
                         self.exchange(options, health, exchange, last);
                     });
                 });
-                self.note_opaque(connection, http, &chunk);
+                let switched = http.switched();
+                if switched.is_some() || !*speaks_http {
+                    *is_opaque = true;
+                    self.note_opaque(connection, switched, &chunk);
+                } else if std::mem::take(is_opaque) {
+                    // The first half of a head had looked like nothing.
+                    self.readable
+                        .push((connection.client, connection.client_cookie));
+                }
             }
             Event::Woken { at } => pairing.expire(connection, at, limits, &mut |exchange| {
                 self.exchange(options, health, exchange, last);
@@ -109,12 +126,17 @@ impl Desk {
 
     /// A client that talks on a connection which cannot be read may be a proxy that passes a
     /// request on.
-    fn note_opaque(&mut self, connection: &Connection, http: &Http, chunk: &Chunk<'_>) {
-        let why = match http.switched() {
+    fn note_opaque(
+        &mut self,
+        connection: &Connection,
+        switched: Option<Protocol>,
+        chunk: &Chunk<'_>,
+    ) {
+        let why = match switched {
             Some(Protocol::Tls) => Unread::Tls,
             Some(Protocol::Http2) => Unread::Http2,
-            Some(Protocol::Unknown) => Unread::Unrecognised,
-            Some(Protocol::Upgraded | Protocol::Tunnel) | None => return,
+            Some(Protocol::Unknown) | None => Unread::Unrecognised,
+            Some(Protocol::Upgraded | Protocol::Tunnel) => return,
         };
         if chunk.dir == Direction::ClientToServer && matches!(chunk.piece, Piece::Data(_)) {
             self.opaque.push(Opaque {

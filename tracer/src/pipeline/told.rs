@@ -30,6 +30,8 @@ pub(super) struct Opaque {
 
 /// Entries kept of each kind: some seconds of a process that asks a database all the time.
 const KEPT: usize = 65_536;
+/// Entries among which one is looked for that was just added.
+const JUST_NOTED: usize = 64;
 /// Exchanges of which it is known what was around them.
 const AROUND: usize = 4_096;
 
@@ -74,6 +76,20 @@ impl Told {
             self.forgotten_until = self.forgotten_until.max(oldest);
         }
         self.opaque.push_back(opaque);
+    }
+
+    /// The connection of this client's end can be read after all.
+    pub(super) fn readable(&mut self, client: (SocketAddr, u64)) {
+        // It was noted a moment ago: looking further back would be work for nothing.
+        let first = self.opaque.len().saturating_sub(JUST_NOTED);
+        let mut at = first;
+        while let Some(opaque) = self.opaque.get(at) {
+            if opaque.client == client {
+                self.opaque.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// Whether every talk since `from` is known.

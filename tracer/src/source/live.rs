@@ -35,7 +35,7 @@ use self::load::Loaded;
 #[cfg(test)]
 pub(super) use self::load::OBJECT;
 pub use self::started::{Attached, Started};
-use self::translate::Translator;
+use self::translate::{Scope, Translator};
 use super::{Record, Source, SourceError};
 use crate::host;
 use crate::model::Timestamp;
@@ -158,8 +158,12 @@ impl LiveSource {
         let attachments = Attachments::attach(&mut ebpf, target, &mut started)?;
         started.missing.extend(permission::missing_insight());
 
-        let mut translator = Translator::new(clock);
+        let mut translator = Translator::new(clock, Scope::of(&options.attach));
         let existing = host::existing_sockets(&options.ports, translator.processes(), clock.now());
+        let existing: Vec<_> = existing
+            .into_iter()
+            .filter_map(|o| translator.owner(o))
+            .collect();
         let missing = started.missing.iter().cloned().map(Record::Missing);
         let watching = started
             .is_watching()
@@ -167,7 +171,7 @@ impl LiveSource {
         let first = watching
             .into_iter()
             .chain(missing)
-            .chain(existing.into_iter().map(Record::Owner))
+            .chain(existing)
             .collect();
         Ok(Self {
             attachments,

@@ -1,14 +1,16 @@
 //! Records of the kernel side in the words of the pipeline.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use tracer_common as kernel;
 use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 
 use super::clock::KernelClock;
+use super::{Attach, cgroup};
 use crate::host::{Listening, OwnerEvent, ProcessTable};
 use crate::model::{Talk, UnreadPeer};
-use crate::source::{Frame, Hook, Record, SocketUse, Vantage, unread};
+use crate::source::{Frame, Hook, Record, SocketOwner, SocketUse, Vantage, unread};
 
 const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_nanos());
 
@@ -17,19 +19,66 @@ pub(super) struct Translator {
     clock: KernelClock,
     processes: ProcessTable,
     listening: Listening,
+    scope: Scope,
+}
+
+/// Of which processes it is told that they use sockets.
+///
+/// The kernel side hears of every process. But packets are seen of those in the cgroup only, so
+/// one outside of it is as one on another host: what it asks whom is not seen.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Scope {
+    /// Of all.
+    #[default]
+    Host,
+    /// Of those in this cgroup (its path below the mount) and below it.
+    Cgroup(String),
+}
+
+impl Scope {
+    /// What attaching there shows.
+    pub(super) fn of(attach: &Attach) -> Self {
+        let Attach::Cgroup(Some(path)) = attach else {
+            return Self::Host;
+        };
+        let below = cgroup::root()
+            .ok()
+            .zip(std::fs::canonicalize(path).ok())
+            .and_then(|(root, path)| Some(path.strip_prefix(root).ok()?.to_path_buf()));
+        match below.as_deref().and_then(Path::to_str) {
+            None | Some("") => Self::Host,
+            Some(path) => Self::Cgroup(format!("/{path}")),
+        }
+    }
+
+    fn holds(&self, cgroup: Option<&str>) -> bool {
+        match (self, cgroup) {
+            (Self::Host, _) | (_, None) => true,
+            (Self::Cgroup(scope), Some(cgroup)) => cgroup
+                .strip_prefix(scope.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
 }
 
 impl Translator {
-    pub(super) fn new(clock: KernelClock) -> Self {
+    pub(super) fn new(clock: KernelClock, scope: Scope) -> Self {
         Self {
             clock,
             processes: ProcessTable::new(),
             listening: Listening::new(),
+            scope,
         }
     }
 
     pub(super) fn processes(&mut self) -> &mut ProcessTable {
         &mut self.processes
+    }
+
+    /// What is told of an owner.
+    pub(super) fn owner(&self, owner: SocketOwner) -> Option<Record<'static>> {
+        let is_told = self.scope.holds(owner.owner.cgroup.as_deref());
+        is_told.then_some(Record::Owner(owner))
     }
 
     /// Hands out what an entry of the ring buffer says.
@@ -40,7 +89,9 @@ impl Translator {
             }
             Some(kernel::Record::Owner(owner)) => {
                 let owner = self.processes.owner(&owner_event(&owner, self.clock));
-                sink(Record::Owner(owner));
+                if let Some(record) = self.owner(owner) {
+                    sink(record);
+                }
             }
             Some(kernel::Record::Exec(ExecRecord {
                 pid,
@@ -172,8 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn a_process_outside_of_the_cgroup_is_not_told_of() {
+        let scope = Scope::Cgroup("/a/b".to_owned());
+        for (cgroup, told) in [
+            (Some("/a/b"), true),
+            (Some("/a/b/c"), true),
+            (Some("/a/bc"), false),
+            (Some("/a"), false),
+            (None, true),
+        ] {
+            assert_eq!(scope.holds(cgroup), told, "{cgroup:?}");
+        }
+        assert!(Scope::Host.holds(Some("/x")));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_left_out() {
-        let mut translator = Translator::new(KernelClock::new());
+        let mut translator = Translator::new(KernelClock::new(), Scope::Host);
         translator.hand_out(&[0xff; 64], &mut |record| panic!("{record:?}"));
     }
 }
