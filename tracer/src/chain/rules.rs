@@ -1,7 +1,5 @@
 //! The rules by which an exchange is known to have been made for another.
 
-use std::time::Duration;
-
 use crate::model::{Exchange, LinkRule, Owner, OwnerQuality, Strength};
 
 use super::likeness::Likeness;
@@ -41,11 +39,6 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// Time stamps of two connections of one host can be this far out of order: packets are stamped
-/// where they are seen, which for one end is before and for the other after the way through the
-/// network stack.
-const SLACK: Duration = Duration::from_micros(200);
-
 /// The rule that makes `inner` a part of `outer`, and how sure it is.
 pub(super) fn judge(
     outer: &Exchange,
@@ -61,13 +54,16 @@ pub(super) fn judge(
 }
 
 /// Whether the inner request began after the outer one, and was answered before it was.
+///
+/// Strictly so, as both are stamped by one clock, and so that no two can each be within the other:
+/// where the capture's clock is too coarse, the connection that was seen first is the outer one.
 pub(super) fn nested(outer: &Exchange, inner: &Exchange) -> bool {
     let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
         return false;
     };
-    let began = b.message.started_at.plus(SLACK) >= a.message.started_at;
+    let began = (a.message.started_at, outer.conn) < (b.message.started_at, inner.conn);
     let ended = match (&outer.response, &inner.response) {
-        (Some(a), Some(b)) => b.message.started_at <= a.message.started_at.plus(SLACK),
+        (Some(a), Some(b)) => b.message.started_at <= a.message.started_at,
         // Never answered: it must have been asked before the outer answer.
         (Some(a), None) => b.message.started_at <= a.message.started_at,
         (None, _) => true,

@@ -159,8 +159,9 @@ fn by_marks(chain: &Chain, evidence: &[Evidence], at: usize, weakest: Strength) 
         return found;
     }
     found.issuer = of(Some(at), maker);
-    // A plain proxy leaves no mark: only who sits at an edge is known to be the first.
-    if is_edge(maker.product.kind) && maker.strength >= Strength::Strong {
+    // A plain proxy leaves no mark: only who sits at an edge, or is a service of its own, is taken
+    // for the first.
+    if is_edge(maker.product.kind) || maker.product.kind == Kind::AppPlatform {
         found.handling = Handling::Issued;
     }
     found
@@ -286,6 +287,9 @@ impl<'a> Marks<'a> {
 
     /// Whether the answer went through another product after it was made.
     fn is_beyond(&self, maker: &Mark<'_>) -> bool {
-        self.passed.iter().any(|p| p.name != maker.product.name)
+        let vendor = |name: &str| name.split(' ').next().map(str::to_owned);
+        self.passed
+            .iter()
+            .any(|p| vendor(&p.name) != vendor(&maker.product.name))
     }
 }

@@ -141,6 +141,7 @@ impl Desk {
         if chunk.dir == Direction::ClientToServer && matches!(chunk.piece, Piece::Data(_)) {
             self.opaque.push(Opaque {
                 at: chunk.at,
+                until: chunk.at,
                 client: (connection.client, connection.client_cookie),
                 server: connection.server,
                 why,

@@ -22,6 +22,8 @@ pub(super) struct Told {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opaque {
     pub(super) at: Timestamp,
+    /// When the last of them were seen.
+    pub(super) until: Timestamp,
     /// The end that asks, with the cookie of its socket.
     pub(super) client: (SocketAddr, u64),
     pub(super) server: SocketAddr,
@@ -30,6 +32,8 @@ pub(super) struct Opaque {
 
 /// Entries kept of each kind: some seconds of a process that asks a database all the time.
 const KEPT: usize = 65_536;
+/// Bytes that follow within this time go on with what came before.
+const AT_ONCE: Duration = Duration::from_micros(100);
 /// Entries among which one is looked for that was just added.
 const JUST_NOTED: usize = 64;
 /// Exchanges of which it is known what was around them.
@@ -65,10 +69,12 @@ impl Told {
     }
 
     pub(super) fn opaque(&mut self, opaque: Opaque) {
-        let repeats = |last: &Opaque| {
-            last.client == opaque.client && opaque.at.since(last.at) < Talk::SPEAKS_FOR
-        };
-        if self.opaque.back().is_some_and(repeats) {
+        // What follows at once is one talk.
+        if let Some(last) = self.opaque.back_mut()
+            && last.client == opaque.client
+            && opaque.at.since(last.until) < AT_ONCE
+        {
+            last.until = opaque.at;
             return;
         }
         if self.opaque.len() == KEPT {
@@ -120,7 +126,7 @@ impl Told {
         let recent = self.opaque.iter().rev();
         recent
             .take_while(move |o| o.at.plus(LATE) >= from)
-            .filter(move |o| o.at.plus(Talk::SPEAKS_FOR) >= from && o.at <= until)
+            .filter(move |o| o.until >= from && o.at <= until)
     }
 }
 
