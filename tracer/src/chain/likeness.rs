@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Exchange, Head, Request};
+use crate::model::{Exchange, Framing, Head, Request};
 
 /// What an inner and an outer request have in common, and how much that says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +129,10 @@ pub(super) fn is_forward(outer: &Exchange, inner: &Exchange) -> bool {
     if a.method() != b.method() || is_told_of(b, a) {
         return false;
     }
+    // Who passes a request on passes its content on; an authoriser is shown the head alone.
+    if has_content(a) && !has_content(b) {
+        return false;
+    }
     let like = Likeness::of(outer, inner);
     if Paths::of(a, b) != Paths::Other || like.same_body {
         return true;
@@ -138,6 +142,14 @@ pub(super) fn is_forward(outer: &Exchange, inner: &Exchange) -> bool {
     let agreeing = left_alone.iter().filter(|word| like.agree.contains(word));
     let bodies_differ = a.message.body.wire_len() != b.message.body.wire_len();
     !bodies_differ && agreeing.count() >= 1
+}
+
+/// Whether the head announces content.
+fn has_content(request: &Request) -> bool {
+    !matches!(
+        request.message.body.framing,
+        Framing::None | Framing::Length(0)
+    )
 }
 
 /// Whether `inner` says that it is about the target of `outer`.

@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         "sibling.differs_credential_missing",
         "sibling.differs_cookie_missing",
     ],
+    contrast_needs: &[],
     fits: &[
         "request.no_credential",
         "response.challenge",

@@ -7,7 +7,13 @@ use crate::model::CauseId;
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::AppAuthorization,
     because: "the application does not allow this account to do this",
-    contrast: &["sibling.only_cookie_other", "sibling.differs_cookie_other"],
+    contrast: &[
+        "sibling.only_cookie_other",
+        "sibling.only_credential_other",
+        "sibling.differs_cookie_other",
+        "sibling.differs_credential_other",
+    ],
+    contrast_needs: &[],
     fits: &[
         "request.credential",
         "request.csrf_present",

@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
         "sibling.only_credential_other",
         "sibling.differs_credential_other",
     ],
+    contrast_needs: &[],
     fits: &["request.credential", "response.words_subscription"],
     next_step,
     explain: Explain {

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::ClientCertificate,
     because: "the client certificate is missing or not accepted",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["response.words_certificate", "timing.before_body"],
     next_step,
     explain: Explain {

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::CorsPolicy,
     because: "the page's origin is not allowed to call this across origins",
     contrast: &["sibling.only_origin", "sibling.differs_origin"],
+    contrast_needs: &[],
     fits: &[
         "request.origin_foreign",
         "request.origin_null",

@@ -10,9 +10,11 @@ pub(super) const CAUSE: Cause = Cause {
     contrast: &[
         "sibling.only_csrf_missing",
         "sibling.only_csrf_other",
+        "sibling.only_origin",
         "sibling.differs_csrf_missing",
         "sibling.differs_csrf_other",
     ],
+    contrast_needs: &[],
     fits: &[
         "request.csrf_missing",
         "request.csrf_cookie_missing",

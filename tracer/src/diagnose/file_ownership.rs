@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::FileOwnership,
     because: "the file, or a link on the way to it, belongs to the wrong account",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["request.static_file", "timing.before_body"],
     next_step,
     explain: Explain {

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::FilePermission,
     because: "the server may not read the file, or may not search a directory on the way to it",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["request.static_file", "timing.before_body"],
     next_step,
     explain: Explain {

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::GatewayPolicy,
     because: "a rule of the gateway or proxy, or the authoriser it asks, denies it",
     contrast: &[],
+    contrast_needs: &[],
     fits: &[
         "timing.before_body",
         "response.empty",

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::GatewayRouting,
     because: "the path, host or method leads to no route, or to the wrong one",
     contrast: &["sibling.only_hop", "sibling.differs_hop"],
+    contrast_needs: &[],
     fits: &[
         "request.directory",
         "response.words_method",

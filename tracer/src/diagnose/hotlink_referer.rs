@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::HotlinkReferer,
     because: "the page that the request comes from (its Referer) is not allowed",
     contrast: &["sibling.only_referer", "sibling.differs_referer"],
+    contrast_needs: &[],
     fits: &[
         "request.referer_foreign",
         "request.referer_missing",

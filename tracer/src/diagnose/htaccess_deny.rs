@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::HtaccessDeny,
     because: "a .htaccess file on the way to the path denies it",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["request.hidden_path"],
     next_step,
     explain: Explain {

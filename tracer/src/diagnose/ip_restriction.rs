@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::IpRestriction,
     because: "the client's address is not allowed",
     contrast: &["sibling.only_client", "sibling.differs_client"],
+    contrast_needs: &[],
     fits: &[
         "request.forwarded_for",
         "response.words_ip",

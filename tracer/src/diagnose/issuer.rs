@@ -62,7 +62,7 @@ pub(super) fn find(chain: &Chain, evidence: &[Evidence]) -> Found {
         let found = Found {
             issuer: Issuer {
                 hop: Some(at),
-                product: product_here(chain, evidence, at),
+                product: product_here(evidence, at),
                 confidence: match weakest {
                     Strength::Proof | Strength::Strong => Confidence::Proven,
                     Strength::Fair => Confidence::Likely,
@@ -159,6 +159,10 @@ fn by_marks(chain: &Chain, evidence: &[Evidence], at: usize, weakest: Strength) 
         return found;
     }
     found.issuer = of(Some(at), maker);
+    if matches!(maker.product.kind, Kind::WebServer | Kind::Framework) {
+        // The page would look the same had it come from a next hop.
+        found.issuer.confidence = found.issuer.confidence.min(Confidence::Possible);
+    }
     // A plain proxy leaves no mark: only who sits at an edge, or is a service of its own, is taken
     // for the first.
     if is_edge(maker.product.kind) || maker.product.kind == Kind::AppPlatform {
@@ -187,7 +191,7 @@ fn is_runtime(product: &Product) -> bool {
 }
 
 /// The product at a hop that is known to have made the answer.
-fn product_here(chain: &Chain, evidence: &[Evidence], at: usize) -> Option<Product> {
+fn product_here(evidence: &[Evidence], at: usize) -> Option<Product> {
     let marks = Marks::of(evidence, at);
     let maker = marks.maker();
     let inside = |kind| {
@@ -209,15 +213,12 @@ fn product_here(chain: &Chain, evidence: &[Evidence], at: usize) -> Option<Produ
             _ => Some(process.clone()),
         },
         (_, Some(m)) if m.strength >= Strength::Fair => Some(m.product.clone()),
-        (Some(_), _) => Some(application()),
-        (None, _) => chain.hop(at)?.server().map(|_| application()),
-    }
-}
-
-fn application() -> Product {
-    Product {
-        name: "application".to_owned(),
-        kind: Kind::AppPlatform,
+        // It is known that this process made it: then what stands under its name runs in it.
+        _ => marks
+            .passed
+            .iter()
+            .find(|p| p.kind == Kind::Framework)
+            .map(|p| (*p).clone()),
     }
 }
 

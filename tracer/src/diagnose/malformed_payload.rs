@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         "sibling.differs_body_type",
         "sibling.differs_body_size",
     ],
+    contrast_needs: &["request.body_mismatch", "request.content_type_missing"],
     fits: &[
         "request.body_mismatch",
         "request.content_type_missing",

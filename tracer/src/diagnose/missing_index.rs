@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::MissingIndex,
     because: "the path is a directory that has no index file",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["request.directory", "timing.before_body"],
     next_step,
     explain: Explain {

@@ -49,7 +49,7 @@ pub fn verdict(chain: &Chain, evidence: &[Evidence]) -> Verdict {
         at: found.at,
         evidence,
     };
-    let findings = weigh::findings(&clues, &found.issuer);
+    let findings = weigh::findings(&clues, &found);
     let limits = unseen::limits(chain, found.at);
     let next_step = unseen::next_step(chain, found.at)
         .or_else(|| findings.first().map(|f| f.next_step.clone()))
@@ -104,6 +104,9 @@ pub struct Cause {
     /// Ids of evidence from the comparison with exchanges that passed (`sibling.…`) that single
     /// this cause out.
     pub contrast: &'static [&'static str],
+    /// Ids of evidence of which one must be there for the comparison to single this cause out;
+    /// none where the difference alone does.
+    pub contrast_needs: &'static [&'static str],
     /// Ids of evidence that must be there if this is the cause, or that goes well with it.
     pub fits: &'static [&'static str],
     /// One thing to do next, given what was seen.
@@ -150,6 +153,13 @@ impl<'a> Clues<'a> {
             .iter()
             .enumerate()
             .filter(move |(_, e)| e.hop == at)
+    }
+
+    /// Whether there is evidence with this id, about that hop or the reported one.
+    pub fn is_there(&self, id: &str) -> bool {
+        let reported = self.chain.reported_at();
+        let mut all = self.evidence.iter();
+        all.any(|e| e.id == id && (e.hop == reported || e.hop == self.at))
     }
 
     /// The first evidence about that hop with this id.

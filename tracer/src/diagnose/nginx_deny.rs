@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::NginxDeny,
     because: "a rule in the web server's configuration denies this path or method",
     contrast: &[],
+    contrast_needs: &[],
     fits: &["request.hidden_path", "timing.before_body"],
     next_step,
     explain: Explain {

@@ -7,12 +7,9 @@ use crate::model::CauseId;
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::RateLimit,
     because: "this client or key has sent too many requests",
-    contrast: &["pace.burst"],
-    fits: &[
-        "sibling.same",
-        "response.rate_headers",
-        "response.words_rate",
-    ],
+    contrast: &["pace.burst", "sibling.same"],
+    contrast_needs: &[],
+    fits: &["response.rate_headers", "response.words_rate"],
     next_step,
     explain: Explain {
         what: "Somebody counts the requests of a client, a key or a route, and the count is over \

@@ -246,7 +246,7 @@ fn sentences(text: &str) -> usize {
 }
 
 fn is_contrast(id: &str) -> bool {
-    if id == "pace.burst" {
+    if ["pace.burst", "sibling.same"].contains(&id) {
         return true;
     }
     let what = id

@@ -8,6 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UserAgentBlock,
     because: "the client's User-Agent is not allowed, or it was taken for a bot",
     contrast: &["sibling.only_user_agent", "sibling.differs_user_agent"],
+    contrast_needs: &[],
     fits: &[
         "request.user_agent_tool",
         "request.user_agent_missing",

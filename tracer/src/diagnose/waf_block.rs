@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         "sibling.differs_body",
         "sibling.differs_query",
     ],
+    contrast_needs: &["request.attack"],
     fits: &[
         "request.attack",
         "response.words_blocked",

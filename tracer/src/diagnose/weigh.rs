@@ -1,14 +1,15 @@
 //! How sure each cause is, by the evidence about the hop that made the refusal.
 
-use crate::model::{CauseId, Confidence, Evidence, Finding, Issuer, Kind, Proves, Strength};
+use crate::model::{CauseId, Confidence, Evidence, Finding, Handling, Kind, Proves, Strength};
 
+use super::issuer::Found;
 use super::{CAUSES, Cause, Clues};
 
 /// The causes that the evidence supports, best first.
-pub(super) fn findings(clues: &Clues<'_>, issuer: &Issuer) -> Vec<Finding> {
+pub(super) fn findings(clues: &Clues<'_>, found: &Found) -> Vec<Finding> {
     let mut weighed: Vec<(Weight, Finding)> = CAUSES
         .iter()
-        .filter_map(|cause| weigh(cause, clues, issuer))
+        .filter_map(|cause| weigh(cause, clues, found))
         .collect();
     // The order of the table decides between equals: the sort is stable.
     weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
@@ -38,14 +39,14 @@ struct Support {
     points: u32,
 }
 
-fn weigh(cause: &Cause, clues: &Clues<'_>, issuer: &Issuer) -> Option<(Weight, Finding)> {
+fn weigh(cause: &Cause, clues: &Clues<'_>, found: &Found) -> Option<(Weight, Finding)> {
     let mut support = Support::default();
+    let compares =
+        cause.contrast_needs.is_empty() || cause.contrast_needs.iter().any(|id| clues.is_there(id));
     for (index, evidence) in clues.evidence.iter().enumerate() {
-        support.take_in(cause, clues, index, evidence);
+        support.take_in(cause, compares, clues, index, evidence);
     }
-    let confidence = support
-        .confidence()
-        .max(by_kind(cause.id, issuer).filter(|_| issuer.confidence > Confidence::Unknown));
+    let confidence = support.confidence().max(usual(cause.id, &support, found));
     let confidence = confidence?;
     let finding = Finding {
         cause: cause.id,
@@ -58,12 +59,22 @@ fn weigh(cause: &Cause, clues: &Clues<'_>, issuer: &Issuer) -> Option<(Weight, F
 }
 
 impl Support {
-    fn take_in(&mut self, cause: &Cause, clues: &Clues<'_>, index: usize, evidence: &Evidence) {
+    fn take_in(
+        &mut self,
+        cause: &Cause,
+        compares: bool,
+        clues: &Clues<'_>,
+        index: usize,
+        evidence: &Evidence,
+    ) {
         let id = evidence.id.as_ref();
         let here = evidence.hop == clues.at;
         let strength = evidence.strength;
         let is_reported = evidence.hop == clues.chain.reported_at();
         let place = if cause.contrast.contains(&id) && is_reported {
+            if !compares {
+                return;
+            }
             &mut self.contrast
         } else if evidence.cause == Some(cause.id) && id.starts_with("request.") {
             if !here && !is_reported {
@@ -119,14 +130,24 @@ fn is_of_maker(evidence: &Evidence) -> bool {
         .is_none_or(|(proves, _)| matches!(proves, Proves::Generated | Proves::Hint))
 }
 
-/// What is left where nothing else speaks: what this kind of product refuses for as a rule.
-fn by_kind(cause: CauseId, issuer: &Issuer) -> Option<Confidence> {
-    let usual = match issuer.product.as_ref()?.kind {
-        Kind::WebServer => CauseId::NginxDeny,
-        Kind::ReverseProxy | Kind::ApiGateway => CauseId::GatewayPolicy,
-        Kind::CdnWaf | Kind::WafModule | Kind::BotManager => CauseId::WafBlock,
-        Kind::RateLimiter => CauseId::RateLimit,
-        Kind::Framework | Kind::AppPlatform | Kind::ObjectStore => CauseId::AppAuthorization,
+/// What is left where nothing else speaks: what this kind of product refuses for as a rule, and
+/// what the request makes thinkable.
+fn usual(cause: CauseId, support: &Support, found: &Found) -> Option<Confidence> {
+    if found.issuer.confidence == Confidence::Unknown && found.handling != Handling::Relayed {
+        return None;
+    }
+    let fits_request = support.request.is_some();
+    let is_usual = match (found.issuer.product.as_ref().map(|p| p.kind), cause) {
+        (Some(Kind::WebServer), CauseId::FilePermission | CauseId::MissingIndex) => fits_request,
+        (Some(Kind::WebServer), CauseId::NginxDeny) => true,
+        (Some(Kind::ReverseProxy | Kind::ApiGateway), CauseId::GatewayPolicy) => true,
+        (Some(Kind::CdnWaf | Kind::WafModule | Kind::BotManager), CauseId::WafBlock) => true,
+        (Some(Kind::RateLimiter), CauseId::RateLimit) => true,
+        (
+            Some(Kind::Framework | Kind::AppPlatform | Kind::ObjectStore) | None,
+            CauseId::AppAuthorization,
+        ) => true,
+        _ => false,
     };
-    (usual == cause).then_some(Confidence::Possible)
+    is_usual.then_some(Confidence::Possible)
 }

@@ -4,9 +4,10 @@ use super::note::Notes;
 use super::{Gatherer, Scene};
 use crate::model::{CauseId, Evidence, Strength};
 
-/// So many were let through before the refusals begin to look like a limit: fewer is how a person
-/// uses a form.
-const PASSED_MIN: u32 = 3;
+/// So many were let through before a refusal begins to look like a limit.
+const PASSED_MIN: u32 = 2;
+/// So many are no person who fills in a form.
+const PASSED_MANY: u32 = 5;
 
 /// Looks at the pace of the client at the reported hop.
 pub(super) const GATHERER: Gatherer = Gatherer {
@@ -16,17 +17,21 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 
 fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
     let pace = scene.pace;
-    if index != scene.chain.reported_at() || pace.passed < PASSED_MIN || pace.refused == 0 {
+    if index != scene.chain.reported_at() || pace.passed < PASSED_MIN {
         return;
     }
     Notes::new(index, evidence).add(
         "pace.burst",
-        Strength::Fair,
+        if pace.passed >= PASSED_MANY {
+            Strength::Fair
+        } else {
+            Strength::Weak
+        },
         CauseId::RateLimit,
         None,
         format!(
             "The same client was let through {} times and refused {} times on this route within \
-             {} s.",
+             {} s before.",
             pace.passed,
             pace.refused,
             pace.within.as_secs_f32().ceil()
@@ -47,7 +52,7 @@ mod tests {
         let mut chain = Chain::of(refused_post());
         chain.after.push(Hop::new(refused_post()));
         for (passed, refused, index, expected) in
-            [(3, 1, 0, 1), (2, 9, 0, 0), (9, 0, 0, 0), (9, 9, 1, 0)]
+            [(2, 0, 0, 1), (1, 9, 0, 0), (9, 0, 0, 1), (9, 9, 1, 0)]
         {
             let scene = Scene {
                 fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
@@ -63,11 +68,8 @@ mod tests {
             gather(&scene, index, &mut evidence);
             assert_eq!(evidence.len(), expected, "{passed} {refused} {index}");
             if let Some(burst) = evidence.first() {
-                assert!(
-                    burst
-                        .fact
-                        .ends_with("3 times and refused 1 times on this route within 10 s.")
-                );
+                let counts = format!("{passed} times and refused {refused} times");
+                assert!(burst.fact.contains(&counts), "{}", burst.fact);
             }
         }
     }

@@ -79,7 +79,8 @@ fn rate(response: &Response, notes: &mut Notes<'_>) {
     let limit = fields.into_iter().find_map(|(index, f)| {
         let name = lower(f.name, 64);
         let says = if name == "retry-after" {
-            !f.value.is_empty()
+            // Some edges write 0 on every page that they make themselves.
+            !f.value.is_empty() && f.value != b"0"
         } else if name.contains("ratelimit") || name.contains("rate-limit") {
             let remaining = if name.contains("remaining") {
                 leading_number(f.value)

@@ -61,7 +61,12 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
     if let [(topic, difference)] = apart.as_slice() {
         notes.add(
             format!("sibling.only_{topic}"),
-            Strength::Strong,
+            // Another credential may be wrong, too weak, or that of somebody who may not.
+            if matches!(topic.as_ref(), "credential_other" | "cookie_other") {
+                Strength::Fair
+            } else {
+                Strength::Strong
+            },
             None,
             difference.part.map(asked),
             format!(

@@ -144,6 +144,7 @@ mod tests {
         id: CauseId::CsrfToken,
         because: "the token against forged requests is missing or wrong",
         contrast: &[],
+        contrast_needs: &[],
         fits: &[],
         next_step: |_| String::new(),
         explain: Explain {

@@ -24,7 +24,16 @@ impl Score {
         let issuer = issuer_is_right(stage, scene, claim);
         let cause = cause_is_right(scene, claim);
         let mut wrong = Confidence::Unknown;
-        if !issuer && claims_an_issuer(claim) {
+        if !issuer && claims_an_issuer(claim) && !is_incomplete(stage, scene, claim) {
+            wrong = wrong.max(claim.sure_of_issuer);
+        }
+        let handling = handling_is_right(stage, scene, claim);
+        if !handling
+            && claim
+                .handling
+                .as_deref()
+                .is_some_and(|said| said != "unknown")
+        {
             wrong = wrong.max(claim.sure_of_issuer);
         }
         if !cause && claim.cause.is_some() {
@@ -32,7 +41,7 @@ impl Score {
         }
         Self {
             issuer,
-            handling: handling_is_right(stage, scene, claim),
+            handling,
             cause,
             wrong,
         }
@@ -88,6 +97,13 @@ fn issuer_is_right(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {
     !claims_an_issuer(claim)
         || ((address_right || claim.address.is_none())
             && (product_right || claim.product.is_none()))
+}
+
+/// Whether it names the right server, and no product where there is one to name: less than there
+/// was to say, and nothing wrong.
+fn is_incomplete(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {
+    let server = stage.server(&scene.truth.issuer);
+    claim.product.is_none() && server.is_ok_and(|s| claim.address.as_ref() == Some(&address(s)))
 }
 
 fn handling_is_right(stage: &Stage, scene: &StageScene, claim: &Claim) -> bool {

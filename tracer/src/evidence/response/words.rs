@@ -160,7 +160,7 @@ const ROWS: &[Row] = &[
         "response.words_origin",
         CorsPolicy,
         Strong,
-        r"\binvalid\s+cors\s+request\b|\bnot\s+allowed\s+by\s+cors\b|\bcors\b[^.<>]{0,40}\b(?:not\s+allowed|denied|rejected|blocked|forbidden|failed|error)\b|\bcorsresponse\b|\borigin\s+(?:\S+\s+)?(?:is\s+)?not\s+(?:allowed|permitted|authori[sz]ed)|\b(?:invalid|disallowed|forbidden|unknown|untrusted)\s+origin\b",
+        r"\binvalid\s+cors\s+request\b|\bnot\s+allowed\s+by\s+cors\b|\bcors\b[^.<>]{0,40}\b(?:not\s+allowed|denied|rejected|blocked|forbidden|failed|error)\b|\bcorsresponse\b|\borigin\s+(?:\S+\s+)?(?:is\s+)?not\s+(?:allowed|permitted|authori[sz]ed)|\b(?:disallowed|forbidden|unknown|untrusted)\s+origin\b",
     ),
     row(
         "response.words_user_agent",
