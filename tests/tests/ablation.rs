@@ -20,18 +20,20 @@ use tracer403::source::pcap::CaptureFile;
 #[test]
 fn removing_evidence_never_raises_confidence() {
     let (mut cases, mut verdicts) = (0, 0);
+    let mut raised = Vec::new();
     for file in captures() {
         for case in read(&file) {
             cases += 1;
-            verdicts += check(&case, &file);
+            verdicts += check(&case, &file, &mut raised);
         }
     }
     println!("{cases} cases, {verdicts} verdicts with less evidence");
     assert!(cases >= 10, "only {cases} cases");
+    assert!(raised.is_empty(), "{}", raised.join("\n"));
 }
 
 /// How many verdicts were made.
-fn check(case: &Case, file: &Path) -> usize {
+fn check(case: &Case, file: &Path, raised: &mut Vec<String>) -> usize {
     let whole = sureness(&diagnose::verdict(&case.chain, &case.evidence));
     let count = case.evidence.len();
     // Alone, and each with a varying set of others.
@@ -46,12 +48,13 @@ fn check(case: &Case, file: &Path) -> usize {
         let verdict = diagnose::verdict(&case.chain, &left);
         let ids: Vec<_> = removed.iter().map(|i| &case.evidence[*i].id).collect();
         let (issuer, cause) = sureness(&verdict);
-        assert!(
-            issuer <= whole.0 && cause <= whole.1,
-            "{}, case {}: without {ids:?} it is {issuer:?} and {cause:?}, with it {whole:?}",
-            file.display(),
-            case.number
-        );
+        if issuer > whole.0 || cause > whole.1 {
+            raised.push(format!(
+                "{}, case {}: without {ids:?} it is {issuer:?} and {cause:?}, with it {whole:?}",
+                file.display(),
+                case.number
+            ));
+        }
         made += 1;
     }
     made

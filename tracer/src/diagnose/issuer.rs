@@ -6,7 +6,7 @@
 //! 2. The next hop refused with another body: this hop replaced it; go on with the next hop.
 //! 3. The next hop answered with another status: this hop made the refusal.
 //! 4. A side call was refused, or failed: this hop made the refusal, and had asked somebody.
-//! 5. The process asked nobody: this hop made the refusal.
+//! 5. The process asked nobody, or nobody who refused: this hop made the refusal.
 //! 6. Else only what the answer itself says of its maker is left ([`by_marks`]).
 //!
 //! The confidence is that of the weakest link on the way. Only what both sides of a hop show can
@@ -92,6 +92,7 @@ fn by_both_sides(evidence: &[Evidence], at: usize) -> Option<(Handling, Step, &E
         ("chain.side_call_refused", Handling::Delegated, Step::Here),
         ("chain.side_call_failed", Handling::Delegated, Step::Here),
         ("chain.asked_nobody", Handling::Issued, Step::Here),
+        ("chain.not_refused_elsewhere", Handling::Issued, Step::Here),
     ];
     rules.into_iter().find_map(|(id, handling, step)| {
         let fact = evidence.iter().find(|e| e.hop == at && e.id == id)?;

@@ -106,18 +106,26 @@ impl Support {
         let says = self.answer;
         let singled_out = self.contrast >= Some(Strength::Strong);
         let goes_with = self.request.is_some() || self.contrast.is_some() || self.fits > 0;
-        Some(match says {
-            Some(Strength::Strong | Strength::Proof) if singled_out => Confidence::Proven,
-            Some(Strength::Strong | Strength::Proof) => Confidence::Likely,
-            Some(Strength::Fair) if goes_with => Confidence::Likely,
-            Some(_) => Confidence::Possible,
-            None if singled_out => Confidence::Likely,
-            None if self.request >= Some(Strength::Strong) => Confidence::Likely,
-            None if self.contrast.is_some() || self.request >= Some(Strength::Fair) => {
-                Confidence::Possible
-            }
-            None => return None,
-        })
+        let by_words = match says {
+            Some(Strength::Strong | Strength::Proof) if singled_out => Some(Confidence::Proven),
+            Some(Strength::Strong | Strength::Proof) => Some(Confidence::Likely),
+            Some(Strength::Fair) if goes_with => Some(Confidence::Likely),
+            Some(Strength::Fair | Strength::Weak) => Some(Confidence::Possible),
+            None => None,
+        };
+        let by_comparison = match self.contrast {
+            Some(_) if singled_out => Some(Confidence::Likely),
+            Some(_) => Some(Confidence::Possible),
+            None => None,
+        };
+        let by_request = match self.request {
+            Some(Strength::Strong | Strength::Proof) => Some(Confidence::Likely),
+            Some(Strength::Fair) => Some(Confidence::Possible),
+            // Most requests have some of these.
+            Some(Strength::Weak) | None => None,
+        };
+        // More evidence of one kind must not hide what another kind shows.
+        by_words.max(by_comparison).max(by_request)
     }
 }
 

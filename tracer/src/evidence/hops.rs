@@ -25,13 +25,6 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             span,
         });
     };
-    if hop.asked == Asked::Nobody {
-        let fact = format!(
-            "{name} asked nobody between this request and its answer: its process was watched all \
-             the time, and nothing was lost."
-        );
-        add("chain.asked_nobody", Strength::Strong, None, None, fact);
-    }
     if let Some(next) = scene.hop(at + 1) {
         let (id, fact) = relation(hop, next);
         let strength = next
@@ -77,6 +70,25 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             Some(CauseId::GatewayPolicy),
             fact,
         );
+        return;
+    }
+    if hop.asked == Asked::Nobody {
+        let (id, whom) = match hop.side_calls.len() {
+            0 => ("chain.asked_nobody", "asked nobody".to_owned()),
+            1 => (
+                "chain.not_refused_elsewhere",
+                "asked one that did not refuse, and nobody else,".to_owned(),
+            ),
+            n => (
+                "chain.not_refused_elsewhere",
+                format!("made {n} calls that were not refused, and no others,"),
+            ),
+        };
+        let fact = format!(
+            "{name} {whom} between this request and its answer: its process was watched all the \
+             time, and nothing was lost."
+        );
+        add(id, Strength::Strong, None, None, fact);
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn siblings(
         writeln!(out, "      unlike this one: {}", unlike(case, sibling))?;
     }
     let pace = case.pace;
-    if !pace.within.is_zero() {
+    if pace.passed > 0 || pace.refused > 0 {
         writeln!(
             out,
             "    {strong}pace{strong:#}    the client's requests for this route within {}: {} \
