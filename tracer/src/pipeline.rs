@@ -353,7 +353,10 @@ impl Pipeline {
         let mut packets = packets;
         if let Some(trails) = &mut self.trails {
             let conns = chain.exchanges().map(|e| e.conn).filter(|c| *c != conn);
-            packets.extend(conns.flat_map(|conn| trails.take(conn)));
+            for conn in conns {
+                packets.append(&mut trails.take(conn));
+                packets.append(&mut self.settling.take_packets(conn));
+            }
             packets.extend(self.siblings.take_packets(&chain.reported.exchange));
             packets.sort_by_key(|p| p.at);
             packets.dedup();

@@ -208,6 +208,7 @@ fn what_the_host_told_comes_back_in_its_place() {
         refused: 2,
         rivals: 3,
         perhaps: 4,
+        calls: 5,
         forgotten: true,
     });
     case.told = [

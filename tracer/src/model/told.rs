@@ -46,6 +46,8 @@ pub struct Around {
     pub rivals: u32,
     /// Calls given to another request that could as well have been made for this one.
     pub perhaps: u32,
+    /// Exchanges that its server began for it: the next hop and side calls.
+    pub calls: u32,
     /// Whether there were more exchanges under way than could be looked at.
     pub forgotten: bool,
 }

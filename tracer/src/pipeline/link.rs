@@ -78,6 +78,10 @@ impl Pipeline {
             link.ambiguous_with = around.rivals;
             link.strength = chain::weakened(link.strength, around.rivals);
         }
+        if around.calls > calls(hop) {
+            // The file was cut, or merged from parts: what is missing was there.
+            hop.asked = Asked::Lost((around.calls - calls(hop)).into());
+        }
         if around.perhaps > 0 && hop.asked == Asked::Unknown {
             hop.asked = Asked::Ambiguous(around.perhaps);
         }
@@ -126,7 +130,9 @@ impl Pipeline {
         if lost > 0 {
             return Asked::Lost(lost);
         }
-        match self.told.watched_since(from) {
+        // A file holds what was asked for the exchanges that it says this of, and for no others.
+        let is_whole = !self.told.is_from_file() || self.told.around_of(&hop.exchange).is_some();
+        match self.told.watched_since(from) && is_whole {
             _ if !is_seen => Asked::ServerNotSeen,
             true => Asked::Nobody,
             false => Asked::OtherPortsNotSeen,
@@ -168,6 +174,12 @@ pub(super) fn talks<'a>(
     talks.take(TALKS).cloned().map(Told::Talk).collect()
 }
 
+/// How many exchanges the server of a hop began for it.
+fn calls(hop: &Hop) -> u32 {
+    let next = usize::from(hop.asked == Asked::NextHop);
+    u32::try_from(hop.side_calls.len() + next).unwrap_or(u32::MAX)
+}
+
 /// What was around the hops of a chain, for the file.
 pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterator<Item = Told> {
     chain.hops().enumerate().map(move |(at, hop)| {
@@ -183,6 +195,7 @@ pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterato
                 Asked::Ambiguous(count) => count,
                 _ => 0,
             },
+            calls: calls(hop),
             forgotten: is_reported && forgotten,
         })
     })

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::model::{Direction, Exchange, Pace, Packet, Timestamp};
+use crate::model::{ConnId, Direction, Exchange, Pace, Packet, Timestamp};
 
 /// Exchanges in the order of their numbers, which is the order of their deadlines.
 #[derive(Debug)]
@@ -77,6 +77,17 @@ impl Settling {
                 Direction::ServerToClient => waiting.next_response_at = Some(at),
             }
         }
+    }
+
+    /// The packets of the exchanges of a connection that still wait: they go out with those of the
+    /// chain that their exchanges belong to.
+    pub(super) fn take_packets(&mut self, conn: ConnId) -> Vec<Packet> {
+        let waiting = self.waiting.iter_mut();
+        let mut packets = Vec::new();
+        for entry in waiting.filter(|w| w.exchange.conn == conn) {
+            packets.append(&mut entry.packets);
+        }
+        packets
     }
 
     /// The first exchange, if it has waited long enough by `now`.

@@ -55,6 +55,11 @@ impl Told {
         self.around.push_back(around);
     }
 
+    /// Whether this was read from a file that the tool wrote.
+    pub(super) fn is_from_file(&self) -> bool {
+        !self.around.is_empty()
+    }
+
     /// What was around an exchange when its file was written.
     pub(super) fn around_of(&self, exchange: &Exchange) -> Option<&Around> {
         let is_it = |a: &&Around| {

@@ -32,7 +32,7 @@ pub(super) fn line(told: &Told) -> String {
     .into_text()
 }
 
-/// `tracer403 around at=… client=… server=… passed=… refused=… rivals=… perhaps=… forgotten=0|1`.
+/// `tracer403 around at=… client=… server=… passed=… refused=… rivals=… perhaps=… calls=… forgotten=0|1`.
 fn around(around: &Around) -> Line {
     Line::new("around")
         .with("at", &around.at.to_string())
@@ -42,6 +42,7 @@ fn around(around: &Around) -> Line {
         .with("refused", &around.refused.to_string())
         .with("rivals", &around.rivals.to_string())
         .with("perhaps", &around.perhaps.to_string())
+        .with("calls", &around.calls.to_string())
         .with("forgotten", &u8::from(around.forgotten).to_string())
 }
 

@@ -45,6 +45,7 @@ pub(super) fn read(data: &[u8]) -> Option<Told> {
             refused: line.parsed("refused")?,
             rivals: line.parsed("rivals")?,
             perhaps: line.parsed("perhaps")?,
+            calls: line.parsed("calls")?,
             forgotten: line.value("forgotten")? == "1",
         }),
         "lost" => Record::Lost {
