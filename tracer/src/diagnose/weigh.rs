@@ -47,7 +47,12 @@ fn weigh(cause: &Cause, clues: &Clues<'_>, found: &Found) -> Option<(Weight, Fin
         support.take_in(cause, compares, clues, index, evidence);
     }
     let confidence = support.confidence().max(usual(cause.id, &support, found));
-    let confidence = confidence?;
+    // Why somebody refused is not surer than who it was, by more than the words of the answer.
+    let most = match found.issuer.confidence {
+        Confidence::Likely | Confidence::Proven => Confidence::Proven,
+        Confidence::Unknown | Confidence::Possible => Confidence::Likely,
+    };
+    let confidence = confidence?.min(most);
     let finding = Finding {
         cause: cause.id,
         confidence,

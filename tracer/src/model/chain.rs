@@ -64,8 +64,6 @@ pub enum LinkRule {
     SameContent,
     /// The inner one names the outer one's client in `X-Forwarded-For` or `Forwarded`.
     ForwardedFor,
-    /// Both are the same TCP stream, seen in two places: the same sequence numbers.
-    SameStream,
 }
 
 /// Whom the server of a hop asked while it served a request.

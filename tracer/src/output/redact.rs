@@ -27,7 +27,7 @@ mod scan;
 use std::borrow::Cow;
 
 use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
-use mask::Masks;
+use mask::{Masks, Sweeper};
 use names::Place;
 
 /// Whether outputs show secrets.
@@ -51,12 +51,15 @@ pub fn case(case: &mut Case) {
         let masked = scan::text(sentence.as_bytes(), &mut masks);
         *sentence = String::from_utf8_lossy(&masked).into_owned();
     }
+    let sweeper = masks.sweeper();
     for exchange in exchanges(case) {
-        sweep(exchange, &masks);
+        sweep(exchange, &sweeper);
     }
     for sentence in sentences(case) {
-        let swept = masks.sweep(std::mem::take(sentence).into_bytes());
-        *sentence = String::from_utf8_lossy(&swept).into_owned();
+        if sweeper.finds(sentence.as_bytes()) {
+            let swept = sweeper.sweep(std::mem::take(sentence).into_bytes());
+            *sentence = String::from_utf8_lossy(&swept).into_owned();
+        }
     }
 }
 
@@ -92,7 +95,7 @@ fn sentences(case: &mut Case) -> impl Iterator<Item = &mut String> {
 pub fn exchange(exchange: &Exchange) -> Exchange {
     let mut masks = Masks::default();
     let mut redacted = replaced(exchange, &mut masks);
-    sweep(&mut redacted, &masks);
+    sweep(&mut redacted, &masks.sweeper());
     redacted
 }
 
@@ -245,9 +248,18 @@ fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
 }
 
 /// Replaces every repetition of a secret that was found anywhere in the exchange.
-fn sweep(exchange: &mut Exchange, masks: &Masks) {
-    if let Some(request) = &mut exchange.request {
-        let target = masks.sweep(request.target().to_vec());
+fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
+    let holds = |message: &Message| {
+        let decoded = message.body.decoded.as_ref().map(|d| &d.bytes);
+        [&message.head.raw, &message.trailers.raw, &message.body.kept]
+            .into_iter()
+            .chain(decoded)
+            .any(|bytes| sweeper.finds(bytes))
+    };
+    if let Some(request) = &mut exchange.request
+        && holds(&request.message)
+    {
+        let target = sweeper.sweep(request.target().to_vec());
         let version = first_line(
             request
                 .message
@@ -258,32 +270,33 @@ fn sweep(exchange: &mut Exchange, masks: &Masks) {
         );
         let line = [request.method(), b" ", &target, version].concat();
         request.target.1 = request.target.0.saturating_add(length(&target));
-        sweep_message(&mut request.message, &line, masks);
+        sweep_message(&mut request.message, &line, sweeper);
     }
     for response in exchange
         .interim
         .iter_mut()
         .chain(exchange.response.as_deref_mut())
+        .filter(|response| holds(&response.message))
     {
-        let reason = masks.sweep(response.reason().to_vec());
+        let reason = sweeper.sweep(response.reason().to_vec());
         let start = response.reason.0 as usize;
         let before = response.message.head.raw.get(..start).unwrap_or_default();
         let line = [before, &reason].concat();
         response.reason.1 = length(&line);
-        sweep_message(&mut response.message, &line, masks);
+        sweep_message(&mut response.message, &line, sweeper);
     }
     for row in &mut exchange.client_addresses {
-        let swept = masks.sweep(std::mem::take(&mut row.text).into_bytes());
+        let swept = sweeper.sweep(std::mem::take(&mut row.text).into_bytes());
         row.text = String::from_utf8_lossy(&swept).into_owned();
     }
 }
 
-fn sweep_message(message: &mut Message, start_line: &[u8], masks: &Masks) {
-    message.head = head(&message.head, start_line, |_, v| masks.sweep(v.to_vec()));
-    message.trailers = head(&message.trailers, b"", |_, v| masks.sweep(v.to_vec()));
-    message.body.kept = masks.sweep(std::mem::take(&mut message.body.kept));
+fn sweep_message(message: &mut Message, start_line: &[u8], sweeper: &Sweeper<'_>) {
+    message.head = head(&message.head, start_line, |_, v| sweeper.sweep(v.to_vec()));
+    message.trailers = head(&message.trailers, b"", |_, v| sweeper.sweep(v.to_vec()));
+    message.body.kept = sweeper.sweep(std::mem::take(&mut message.body.kept));
     if let Some(decoded) = &mut message.body.decoded {
-        decoded.bytes = masks.sweep(std::mem::take(&mut decoded.bytes));
+        decoded.bytes = sweeper.sweep(std::mem::take(&mut decoded.bytes));
     }
 }
 

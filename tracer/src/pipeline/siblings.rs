@@ -39,7 +39,7 @@ pub(super) struct Sample {
 }
 
 /// Exchanges kept of a route.
-const EACH: usize = 4;
+const EACH: usize = 2;
 /// A route that has some gets another one only after this time: a busy route costs no more than a
 /// quiet one.
 const REST: Duration = Duration::from_millis(200);
@@ -84,7 +84,7 @@ impl Siblings {
         }
         if let Some(kept) = self.routes.get_mut(&route) {
             let rests = |s: &Sample| at.since(s.at) < REST && at >= s.at;
-            if kept.passed.len() >= 2 && kept.passed.last().is_some_and(rests) {
+            if kept.passed.len() == EACH && kept.passed.last().is_some_and(rests) {
                 return;
             }
             if kept.passed.len() == EACH {

@@ -57,11 +57,15 @@ pub(crate) fn outer_fault(stage: &Stage, scene: &StageScene, claim: &Claim) -> O
     if claim.handling.as_deref() == Some("issued") {
         return Some("said to be issued at the traced server, which it is not".to_owned());
     }
-    let others = stage
-        .servers
-        .iter()
-        .filter(|server| server.role != scene.request.to && server.http && server.port != 0);
-    let mut others = others.map(|server| server.port.to_string()).peekable();
+    let others = stage.servers.iter().filter(|server| {
+        // What speaks no HTTP cannot be traced; where it made the refusal it must be named.
+        server.role != scene.request.to && (server.http || server.role == scene.truth.issuer)
+    });
+    let name = |server: &Server| match server.port {
+        0 => "Unix socket".to_owned(),
+        port => port.to_string(),
+    };
+    let mut others = others.map(name).peekable();
     let other_host = stage
         .server(&scene.request.to)
         .is_ok_and(|first| !first.inside);

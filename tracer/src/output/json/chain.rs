@@ -90,8 +90,6 @@ pub enum RuleName {
     SameContent,
     /// The inner one names the outer one's client in `X-Forwarded-For` or `Forwarded`.
     ForwardedFor,
-    /// Both are the same TCP stream, seen in two places.
-    SameStream,
 }
 
 /// How much a fact says.
@@ -326,7 +324,6 @@ impl From<&Link> for LinkLine {
                 LinkRule::RequestId => RuleName::RequestId,
                 LinkRule::SameContent => RuleName::SameContent,
                 LinkRule::ForwardedFor => RuleName::ForwardedFor,
-                LinkRule::SameStream => RuleName::SameStream,
             },
             strength: StrengthName::from(link.strength),
             agree: link.agree.iter().map(|&what| what.to_owned()).collect(),

@@ -58,15 +58,36 @@ impl Masks {
         self.room = (self.found.len() + REMEMBERED).min(REMEMBERED_IN_ALL);
     }
 
-    /// Replaces every repetition of the secrets that were found.
-    pub(super) fn sweep(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+    /// Looks for the secrets that were found, wherever else they are.
+    pub(super) fn sweeper(&self) -> Sweeper<'_> {
         // The longest first: one secret may be part of another.
         let mut secrets: Vec<&[u8]> = self.found.iter().map(Vec::as_slice).collect();
         secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        for secret in secrets {
+        let finders = secrets.into_iter().map(memmem::Finder::new);
+        Sweeper {
+            finders: finders.collect(),
+        }
+    }
+}
+
+/// Replaces repetitions of secrets. Made once for all the texts of a case, as there are many.
+pub(super) struct Sweeper<'a> {
+    finders: Vec<memmem::Finder<'a>>,
+}
+
+impl Sweeper<'_> {
+    /// Whether there is a repetition.
+    pub(super) fn finds(&self, bytes: &[u8]) -> bool {
+        self.finders.iter().any(|f| f.find(bytes).is_some())
+    }
+
+    /// Replaces every repetition.
+    pub(super) fn sweep(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        for finder in &self.finders {
+            let secret = finder.needle();
             let mut swept = Vec::new();
             let mut from = 0;
-            for at in memmem::find_iter(&bytes, secret) {
+            for at in finder.find_iter(&bytes) {
                 swept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
                 swept.extend_from_slice(mask(secret).as_bytes());
                 from = at + secret.len();

@@ -190,7 +190,6 @@ fn doubt(out: &mut String, link: &Link, styles: &Styles) -> fmt::Result {
         LinkRule::RequestId => "the same request id",
         LinkRule::SameContent => "the same method and body",
         LinkRule::ForwardedFor => "the forwarded address",
-        LinkRule::SameStream => "the same TCP stream",
     };
     write!(out, " {warn}({} link, by {rule}", link.strength.name())?;
     if link.ambiguous_with > 0 {
