@@ -39,7 +39,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--all-features",
         "--no-fail-fast",
     ]);
-    step("tests", tests.env("TRACER403_BIN", release))?;
+    step("tests", tests.env("TRACER403_BIN", &release))?;
+    let myself = std::env::current_exe().context("where this program is")?;
+    let verdicts = |more: &[&str]| {
+        let mut verdicts = std::process::Command::new(&myself);
+        verdicts.arg("verdicts").args(more);
+        verdicts.env("TRACER403_BIN", &release);
+        verdicts
+    };
+    step(
+        "verdicts on every capture",
+        &mut verdicts(&["--offline-only"]),
+    )?;
+    // All of them take minutes; these have every kind of handling.
+    step("verdicts live", &mut verdicts(&["--stage", "nginx-proxy"]))?;
     let mut offline = cargo();
     offline.args([
         "check",
