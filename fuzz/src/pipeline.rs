@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Write};
 use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use tracer403::evidence::fingerprint::Fingerprints;
 use tracer403::limits::Limits;
 use tracer403::model::{Case, Health};
 use tracer403::output::json::{JsonOptions, JsonSink};
@@ -29,6 +31,10 @@ pub fn pipeline(data: &[u8]) {
     let in_portions = run(Box::new(Portions(Cursor::new(data))));
     assert!(whole == in_portions, "the outputs differ");
 }
+
+/// Read once: the table is the same for every input.
+static FINGERPRINTS: LazyLock<Arc<Fingerprints>> =
+    LazyLock::new(|| Arc::new(Fingerprints::built_in().unwrap_or_default()));
 
 #[derive(Default, PartialEq)]
 struct Outcome {
@@ -56,6 +62,9 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
         packets_per_connection: 4_000,
         packets: 8_000,
         memory: 30_000,
+        recent: 8_000,
+        hops: 2,
+        routes: 2,
         ..Limits::default()
     };
     let (body_bytes, body_kept) = (100, limits.body_kept);
@@ -63,6 +72,7 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
         limits,
         ports: None,
         selection: Selection::everything(),
+        fingerprints: Arc::clone(&FINGERPRINTS),
         keep_packets: true,
     });
     let [text, json, pcapng] = [Shared::default(), Shared::default(), Shared::default()];

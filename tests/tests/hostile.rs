@@ -9,11 +9,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use tracer_tests::{Deadline, Place, tracer_binary};
+use tracer403::evidence::fingerprint::Fingerprints;
 use tracer403::limits::Limits;
 use tracer403::output::Outputs;
 use tracer403::output::json::{JsonOptions, JsonSink};
@@ -214,6 +216,10 @@ fn read_there(inputs: impl Iterator<Item = Input>) -> Result<()> {
     Ok(())
 }
 
+/// Read once: the table is the same for every capture.
+static FINGERPRINTS: LazyLock<Arc<Fingerprints>> =
+    LazyLock::new(|| Arc::new(Fingerprints::built_in().unwrap_or_default()));
+
 fn read(bytes: &[u8]) {
     let limits = Limits::default();
     let mut outputs = Outputs::new(Secrets::Redacted);
@@ -227,6 +233,7 @@ fn read(bytes: &[u8]) {
         limits,
         ports: None,
         selection: Selection::everything(),
+        fingerprints: Arc::clone(&FINGERPRINTS),
         keep_packets: true,
     });
     if let Ok(mut file) = CaptureFile::from_reader("damaged", Box::new(Cursor::new(bytes.to_vec())))
