@@ -48,6 +48,12 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// This time and `by` less, or the epoch.
+    pub fn minus(self, by: Duration) -> Self {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// This time and `by` more, or the largest time there is.
     pub fn plus(self, by: Duration) -> Self {
         Self(

@@ -41,6 +41,8 @@ pub(super) struct Entry {
 /// Exchanges looked at for one case, the latest first. Bounds the work for a case on a host with
 /// many requests in flight.
 const LOOKED_AT: usize = 512;
+/// Exchanges that were over too early, and are looked past.
+const OLDER: usize = 512;
 /// Addresses remembered of each kind. Past it every exchange is kept, whatever its addresses.
 const ADDRESSES: usize = 65_536;
 
@@ -102,10 +104,16 @@ impl Recent {
     pub(super) fn between(&mut self, from: Timestamp, until: Timestamp) -> (Vec<&mut Entry>, bool) {
         let mut all = self.forgotten_until.is_none_or(|gone| gone < from);
         let mut found = Vec::new();
+        let mut older = 0;
         for entry in self.entries.iter_mut().rev() {
-            // They are in the order of their ends, within the time that settling takes.
+            // They are in the order of their ends; but a file holds the packets case by case, so
+            // that the ends of those that were under way together step back and forth.
             if entry.at < from {
-                break;
+                older += 1;
+                if older > OLDER {
+                    break;
+                }
+                continue;
             }
             if entry.exchange.started_at() <= until {
                 if found.len() == LOOKED_AT {

@@ -1,6 +1,6 @@
 //! What the host told beside packets, for as long as a case may need it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,8 +11,11 @@ use crate::model::{Around, Exchange, Talk, Timestamp, Unread};
 pub(super) struct Told {
     /// Since when talks are told; `None` where they are not.
     pub(super) watching_since: Option<Timestamp>,
-    talks: VecDeque<Talk>,
-    opaque: VecDeque<Opaque>,
+    /// By time, and in the order in which they came: a file does not hold them in order.
+    talks: BTreeMap<(Timestamp, u64), Talk>,
+    opaque: BTreeMap<(Timestamp, u64), Opaque>,
+    /// How many there were so far.
+    count: u64,
     around: VecDeque<Around>,
     /// The time of the latest entry that had to go.
     forgotten_until: Option<Timestamp>,
@@ -34,6 +37,8 @@ pub(super) struct Opaque {
 const KEPT: usize = 65_536;
 /// Bytes that follow within this time go on with what came before.
 const AT_ONCE: Duration = Duration::from_micros(100);
+/// One entry stands for no longer than this.
+const LONGEST: Duration = Duration::from_secs(1);
 /// Entries among which one is looked for that was just added.
 const JUST_NOTED: usize = 64;
 /// Exchanges of which it is known what was around them.
@@ -42,10 +47,11 @@ const AROUND: usize = 4_096;
 impl Told {
     pub(super) fn talk(&mut self, talk: Talk) {
         if self.talks.len() == KEPT {
-            let oldest = self.talks.pop_front().map(|t| t.at);
+            let oldest = self.talks.pop_first().map(|(_, t)| t.at);
             self.forgotten_until = self.forgotten_until.max(oldest);
         }
-        self.talks.push_back(talk);
+        self.count += 1;
+        self.talks.insert((talk.at, self.count), talk);
     }
 
     pub(super) fn around(&mut self, around: Around) {
@@ -75,31 +81,34 @@ impl Told {
 
     pub(super) fn opaque(&mut self, opaque: Opaque) {
         // What follows at once is one talk.
-        if let Some(last) = self.opaque.back_mut()
-            && last.client == opaque.client
-            && opaque.at.since(last.until) < AT_ONCE
-        {
-            last.until = opaque.at;
-            return;
+        if let Some(mut last) = self.opaque.last_entry() {
+            let last = last.get_mut();
+            if last.client == opaque.client
+                && opaque.at.since(last.until) < AT_ONCE
+                && opaque.at.since(last.at) < LONGEST
+            {
+                last.until = opaque.at;
+                return;
+            }
         }
         if self.opaque.len() == KEPT {
-            let oldest = self.opaque.pop_front().map(|o| o.at);
+            let oldest = self.opaque.pop_first().map(|(_, o)| o.at);
             self.forgotten_until = self.forgotten_until.max(oldest);
         }
-        self.opaque.push_back(opaque);
+        self.count += 1;
+        self.opaque.insert((opaque.at, self.count), opaque);
     }
 
     /// The connection of this client's end can be read after all.
     pub(super) fn readable(&mut self, client: (SocketAddr, u64)) {
         // It was noted a moment ago: looking further back would be work for nothing.
-        let first = self.opaque.len().saturating_sub(JUST_NOTED);
-        let mut at = first;
-        while let Some(opaque) = self.opaque.get(at) {
-            if opaque.client == client {
-                self.opaque.remove(at);
-            } else {
-                at += 1;
-            }
+        let noted = self.opaque.iter().rev().take(JUST_NOTED);
+        let keys: Vec<_> = noted
+            .filter(|(_, opaque)| opaque.client == client)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            self.opaque.remove(&key);
         }
     }
 
@@ -116,10 +125,11 @@ impl Told {
         from: Timestamp,
         until: Timestamp,
     ) -> impl Iterator<Item = &Talk> {
-        let recent = self.talks.iter().rev();
-        recent
-            .take_while(move |t| t.at.plus(LATE) >= from)
-            .filter(move |t| t.pid == pid && t.at.plus(Talk::SPEAKS_FOR) >= from && t.at <= until)
+        // Each stands for what follows within its time.
+        let from = from.minus(Talk::SPEAKS_FOR);
+        let (first, last) = ((from, 0), (until.max(from), u64::MAX));
+        let between = self.talks.range(first..=last).map(|(_, talk)| talk);
+        between.filter(move |talk| talk.pid == pid)
     }
 
     /// What was said on unreadable connections between two times.
@@ -128,12 +138,8 @@ impl Told {
         from: Timestamp,
         until: Timestamp,
     ) -> impl Iterator<Item = &Opaque> {
-        let recent = self.opaque.iter().rev();
-        recent
-            .take_while(move |o| o.at.plus(LATE) >= from)
-            .filter(move |o| o.until >= from && o.at <= until)
+        let (first, last) = ((from.minus(LONGEST), 0), (until.max(from), u64::MAX));
+        let between = self.opaque.range(first..=last).map(|(_, opaque)| opaque);
+        between.filter(move |opaque| opaque.until >= from)
     }
 }
-
-/// Reports of several CPUs may be this far out of order.
-const LATE: Duration = Duration::from_millis(100);
