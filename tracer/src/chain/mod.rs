@@ -2,8 +2,8 @@
 //!
 //! In go the reported exchange and those that were under way at the same time, each with the
 //! processes at its ends; out comes a [`Chain`]. An exchange belongs to the one whose server made
-//! it: the same process, nested in time ([`rules`]). Where several requests were under way in that
-//! process, what the two requests have in common decides ([`likeness`]), and what remains
+//! it: the same process, nested in time (`rules`). Where several requests were under way in that
+//! process, what the two requests have in common decides (`likeness`), and what remains
 //! ambiguous is said.
 
 mod likeness;

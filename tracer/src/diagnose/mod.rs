@@ -1,7 +1,7 @@
 //! From evidence to a verdict: who made the refusal, and why.
 //!
-//! [`issuer`] finds the hop that made it. Then each cause is weighed by the evidence there
-//! ([`weigh`]), and the best finding is the cause. Confidence has written rules:
+//! `issuer` finds the hop that made it. Then each cause is weighed by the evidence there
+//! (`weigh`), and the best finding is the cause. Confidence has written rules:
 //!
 //! - *proven*: the answer says so in its maker's own words, and the comparison with a request that
 //!   passed shows the one difference that fits. Neither alone proves anything.

@@ -14,7 +14,26 @@ pub(super) fn findings(clues: &Clues<'_>, found: &Found) -> Vec<Finding> {
     // The order of the table decides between equals: the sort is stable.
     weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
     weighed.truncate(KEPT);
-    weighed.into_iter().map(|(_, finding)| finding).collect()
+    let mut findings: Vec<Finding> = weighed.into_iter().map(|(_, finding)| finding).collect();
+    for finding in &mut findings {
+        finding.against = against(finding, clues);
+    }
+    findings
+}
+
+/// What the maker of the answer says for another cause. It takes nothing from the confidence: a
+/// finding has it by what speaks for it, and the reader sees both.
+fn against(finding: &Finding, clues: &Clues<'_>) -> Vec<usize> {
+    let speaks_for_another = |(_, evidence): &(usize, &Evidence)| {
+        evidence.cause.is_some_and(|cause| cause != finding.cause)
+            && evidence.strength >= Strength::Fair
+            && is_of_maker(evidence)
+    };
+    clues
+        .here()
+        .filter(speaks_for_another)
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Findings that a verdict names.
