@@ -43,7 +43,7 @@ impl<'a> Pool<'a> {
     pub fn parent(&self, child: &Exchange) -> Option<Parent> {
         let mut best: Vec<(usize, Likeness, (LinkRule, Strength))> = Vec::new();
         for (at, outer) in self.exchanges.iter().enumerate() {
-            if same(outer, child) {
+            if same(outer, child) || !rules::allow(outer, child) {
                 continue;
             }
             let likeness = Likeness::of(outer, child);
@@ -83,7 +83,7 @@ impl<'a> Pool<'a> {
         let key = |e: &Exchange| (e.started_at(), e.conn, e.index);
         let is_alike = |e: &&&Exchange| {
             key(e) < key(child)
-                && rules::nested(outer, e)
+                && rules::allow(outer, e)
                 && rules::same_client(e, child)
                 && likeness::is_forward(e, child)
         };
@@ -165,7 +165,7 @@ impl<'a> Pool<'a> {
         let mut next: Option<(&'a Exchange, Link)> = None;
         let mut calls = Vec::new();
         for &child in self.exchanges {
-            if same(outer, child) || !rules::nested(outer, child) {
+            if same(outer, child) || !rules::allow(outer, child) {
                 continue;
             }
             let Some(parent) = self.parent(child).filter(|p| self.is_at(p.at, outer)) else {
@@ -199,7 +199,7 @@ impl<'a> Pool<'a> {
     fn perhaps_made_for(&self, outer: &Exchange) -> u32 {
         let is_rival = |child: &&&Exchange| {
             !same(outer, child)
-                && rules::nested(outer, child)
+                && rules::allow(outer, child)
                 && self.parent(child).is_some_and(|p| {
                     let like = Likeness::of(outer, child);
                     p.link.ambiguous_with > 0

@@ -39,15 +39,18 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// The rule that makes `inner` a part of `outer`, and how sure it is.
+/// Whether times and processes allow `inner` to be a part of `outer`: what costs least to ask, and
+/// rules out most.
+pub(super) fn allow(outer: &Exchange, inner: &Exchange) -> bool {
+    nested(outer, inner) && may_be_same_process(outer, inner)
+}
+
+/// The rule that makes `inner` a part of `outer`, where they [`allow`] it, and how sure it is.
 pub(super) fn judge(
     outer: &Exchange,
     inner: &Exchange,
     like: &Likeness,
 ) -> Option<(LinkRule, Strength)> {
-    if !nested(outer, inner) || !may_be_same_process(outer, inner) {
-        return None;
-    }
     RULES
         .iter()
         .find_map(|rule| Some((rule.rule, (rule.holds)(outer, inner, like)?)))
@@ -57,7 +60,7 @@ pub(super) fn judge(
 ///
 /// Strictly so, as both are stamped by one clock, and so that no two can each be within the other:
 /// where the capture's clock is too coarse, the connection that was seen first is the outer one.
-pub(super) fn nested(outer: &Exchange, inner: &Exchange) -> bool {
+fn nested(outer: &Exchange, inner: &Exchange) -> bool {
     let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
         return false;
     };
