@@ -269,7 +269,13 @@ impl Pipeline {
                 settling.add(exchange.clone(), pace, packets, *now);
             } else if let Some(route) = route {
                 siblings.offer(&exchange, route, at, || {
-                    trails.as_ref().map(|t| t.copy(conn)).unwrap_or_default()
+                    // With the handshake, where it is the first.
+                    let since = match exchange.index {
+                        0 => Timestamp::default(),
+                        _ => exchange.started_at(),
+                    };
+                    let trails = trails.as_ref();
+                    trails.map(|t| t.copy(conn, since)).unwrap_or_default()
                 });
             }
             recent.add(exchange, at);

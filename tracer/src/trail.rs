@@ -41,6 +41,10 @@ struct Kept {
 /// host: as many as a socket sends in one go.
 const ON_ITS_WAY: usize = 64;
 
+/// Most bytes of an exchange that is kept to compare others with. Bounds what a sample of large
+/// uploads takes: it can be compared with, and is not written.
+const COPIED: usize = 64 << 10;
+
 /// What a packet costs beside its bytes.
 const OVERHEAD: usize = size_of::<Kept>();
 
@@ -106,11 +110,25 @@ impl Trails {
         })
     }
 
-    /// What was kept of a connection since it was last taken, and stays.
-    pub fn copy(&self, conn: ConnId) -> Vec<Packet> {
-        let trail = self.trails.get(&conn);
-        let packets = trail.into_iter().flat_map(|t| &t.packets);
-        packets.map(|kept| kept.packet.clone()).collect()
+    /// What was kept of a connection since this time, and stays; nothing where that is more than
+    /// [`COPIED`] bytes.
+    pub fn copy(&self, conn: ConnId, since: Timestamp) -> Vec<Packet> {
+        let trail = self.trails.get(&conn).into_iter();
+        let packets = trail.flat_map(|t| t.packets.iter().rev());
+        let latest = packets
+            .map(|kept| &kept.packet)
+            .take_while(|p| p.at >= since);
+        let mut copy = Vec::new();
+        let mut bytes = 0;
+        for packet in latest {
+            bytes += cost(packet);
+            if bytes > COPIED {
+                return Vec::new();
+            }
+            copy.push(packet.clone());
+        }
+        copy.reverse();
+        copy
     }
 
     /// Puts packets that were taken back in front of what came since.
@@ -177,6 +195,20 @@ mod tests {
         assert_eq!(lengths(trails.take(ConnId(1))), [0usize; 0]);
         assert_eq!(lengths(trails.take(ConnId(2))), [10]);
         assert_eq!((trails.bytes, trails.evicted()), (0, 0));
+    }
+
+    #[test]
+    fn a_copy_is_of_the_latest_packets_and_of_no_more_than_its_bound() {
+        let mut trails = trails(1 << 20, 1 << 20);
+        keep(&mut trails, 1, 10);
+        keep(&mut trails, 1, 20);
+        let since = Timestamp::default();
+        assert_eq!(lengths(trails.copy(ConnId(1), since)), [10, 20]);
+        let later = Timestamp::from_nanos(1);
+        assert_eq!(lengths(trails.copy(ConnId(1), later)), [0usize; 0]);
+        keep(&mut trails, 1, COPIED);
+        assert_eq!(lengths(trails.copy(ConnId(1), since)), [0usize; 0]);
+        assert_eq!(lengths(trails.take(ConnId(1))), [10, 20, COPIED]);
     }
 
     #[test]
