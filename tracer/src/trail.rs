@@ -111,7 +111,7 @@ impl Trails {
     }
 
     /// What was kept of a connection since this time, and stays; nothing where that is more than
-    /// [`COPIED`] bytes.
+    /// 64 KiB.
     pub fn copy(&self, conn: ConnId, since: Timestamp) -> Vec<Packet> {
         let trail = self.trails.get(&conn).into_iter();
         let packets = trail.flat_map(|t| t.packets.iter().rev());

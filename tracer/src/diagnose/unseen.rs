@@ -1,13 +1,13 @@
 //! What could not be seen, and what to do so that it is seen next time.
 
-use crate::model::{Asked, Chain, Hop, Unread, UnreadPeer};
+use crate::model::{Asked, Chain, Unread, UnreadPeer};
 
 /// What could not be seen at the last hop that was looked at, a sentence each.
 pub(super) fn limits(chain: &Chain, at: usize) -> Vec<String> {
     let Some(hop) = chain.hop(at) else {
         return Vec::new();
     };
-    let name = server(hop);
+    let name = hop.server_name();
     match &hop.asked {
         Asked::NextHop | Asked::Nobody => Vec::new(),
         Asked::Unread(peers) => peers.iter().map(|peer| unread(&name, peer)).collect(),
@@ -41,7 +41,7 @@ pub(super) fn next_step(chain: &Chain, at: usize) -> Option<String> {
             Some(if ports.is_empty() {
                 format!(
                     "Look into the logs of what {} asked, or trace it where it speaks plain HTTP.",
-                    server(hop)
+                    hop.server_name()
                 )
             } else {
                 format!(
@@ -76,11 +76,4 @@ fn unread(name: &str, peer: &UnreadPeer) -> String {
         ),
     };
     format!("{name} asked {whom} meanwhile, and the answer was not read: {why}.")
-}
-
-fn server(hop: &Hop) -> String {
-    match hop.server() {
-        Some(owner) => format!("{} (pid {})", owner.comm, owner.pid),
-        None => format!("the server at {}", hop.exchange.server.addr),
-    }
 }

@@ -13,7 +13,7 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 
 fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
     let Some(hop) = scene.hop(at) else { return };
-    let name = server(hop);
+    let name = hop.server_name();
     let mut add = |id: &'static str, strength, span, cause, fact| {
         out.push(Evidence {
             id: id.into(),
@@ -99,7 +99,7 @@ const STATUS: Span = Span {
 
 fn relation(hop: &Hop, next: &Hop) -> (&'static str, String) {
     let (here, there) = (hop.status(), next.status());
-    let (name, peer) = (server(hop), next.exchange.server.addr);
+    let (name, peer) = (hop.server_name(), next.exchange.server.addr);
     let Some(there) = there else {
         return (
             "chain.no_answer",
@@ -155,12 +155,4 @@ fn line(exchange: &Exchange) -> String {
             String::from_utf8_lossy(r.target())
         )
     })
-}
-
-/// The name of the process that serves a hop, or its address.
-fn server(hop: &Hop) -> String {
-    match hop.server() {
-        Some(owner) => format!("{} (pid {})", owner.comm, owner.pid),
-        None => format!("the server at {}", hop.exchange.server.addr),
-    }
 }

@@ -208,6 +208,14 @@ impl Hop {
         self.exchange.server.owner.as_ref()
     }
 
+    /// The server in words: its process, or its address where that is not known.
+    pub fn server_name(&self) -> String {
+        match self.server() {
+            Some(owner) => format!("{} (pid {})", owner.comm, owner.pid),
+            None => format!("the server at {}", self.exchange.server.addr),
+        }
+    }
+
     /// The status of its final answer.
     pub fn status(&self) -> Option<u16> {
         self.exchange.response.as_ref().map(|r| r.status)
