@@ -118,6 +118,11 @@ impl Pairing {
         self.deadline = self.under_way.iter().filter_map(|e| e.deadline).min();
     }
 
+    /// Whether no exchange is under way, and nothing odd waits for the next one.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.pending.0.is_empty() && self.pending.1.is_empty()
+    }
+
     /// When [`expire`](Self::expire) has something to do.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.deadline

@@ -2,9 +2,11 @@
 
 mod desk;
 mod groups;
+mod held;
 mod link;
 mod losses;
 mod paces;
+mod past;
 mod recent;
 mod settling;
 mod siblings;
@@ -27,11 +29,10 @@ use crate::select::Selection;
 use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
-use desk::{Conversation, Desk, Over};
+use desk::{Around, Conversation, Desk, Over};
 use groups::Groups;
 use losses::Losses;
-use paces::Paces;
-use recent::Recent;
+use past::Past;
 use settling::{Settled, Settling};
 use siblings::Siblings;
 use told::Told;
@@ -70,9 +71,7 @@ pub struct Pipeline {
     settling: Settling,
     owners: Owners,
     losses: Losses,
-    recent: Recent,
-    siblings: Siblings,
-    paces: Paces,
+    past: Past,
     told: Told,
     groups: Groups,
     health: Health,
@@ -91,9 +90,7 @@ impl Pipeline {
             settling: Settling::new(options.limits.settle),
             owners: Owners::new(options.limits.owners),
             losses: Losses::default(),
-            recent: Recent::new(&options.limits),
-            siblings: Siblings::new(options.limits.routes),
-            paces: Paces::new(),
+            past: Past::new(&options.limits),
             told: Told::default(),
             groups: Groups::default(),
             health: Health::default(),
@@ -105,15 +102,14 @@ impl Pipeline {
 
     /// A pipeline that compares refused requests also with those that passed in another session.
     pub fn with_baseline(options: Options, baseline: Baseline) -> Self {
-        Self {
-            siblings: baseline.0,
-            ..Self::new(options)
-        }
+        let mut pipeline = Self::new(options);
+        pipeline.past.siblings = baseline.0;
+        pipeline
     }
 
     /// The requests that passed in this session.
     pub fn into_baseline(self) -> Baseline {
-        Baseline(self.siblings)
+        Baseline(self.past.siblings)
     }
 
     /// Takes in one record.
@@ -147,10 +143,16 @@ impl Pipeline {
             options,
             desk,
             health,
+            past,
             ..
         } = self;
+        let mut around = Around {
+            options,
+            health,
+            past,
+        };
         connections.finish(&mut |connection, conversation, event| {
-            desk.event(options, health, connection, conversation, event);
+            desk.event(&mut around, connection, conversation, event);
         });
         self.clear_desk(self.now);
         while let Some(settled) = self.settling.pop() {
@@ -187,6 +189,7 @@ impl Pipeline {
             options,
             desk,
             health,
+            past,
             trails,
             ..
         } = self;
@@ -214,8 +217,13 @@ impl Pipeline {
             return;
         }
         health.cut += u64::from(segment.cut > 0);
+        let mut around = Around {
+            options,
+            health,
+            past,
+        };
         let place = connections.push(&segment, &mut |connection, conversation, event| {
-            desk.event(options, health, connection, conversation, event);
+            desk.event(&mut around, connection, conversation, event);
         });
         if let (Some(trails), Some((conn, direction))) = (trails, place) {
             trails.keep(conn, direction, frame);
@@ -230,10 +238,16 @@ impl Pipeline {
             options,
             desk,
             health,
+            past,
             ..
         } = self;
+        let mut around = Around {
+            options,
+            health,
+            past,
+        };
         connections.tick(at, &mut |connection, conversation, event| {
-            desk.event(options, health, connection, conversation, event);
+            desk.event(&mut around, connection, conversation, event);
         });
         self.clear_desk(at);
         self.pass_time(at);
@@ -245,16 +259,16 @@ impl Pipeline {
             desk,
             settling,
             trails,
-            recent,
-            siblings,
-            paces,
+            past,
             told,
             now,
             ..
         } = self;
-        for (client, server) in desk.opened.drain(..) {
-            recent.connection(client, server);
-        }
+        let Past {
+            recent,
+            siblings,
+            paces,
+        } = past;
         for over in desk.over.drain(..) {
             let Over {
                 exchange,
@@ -348,7 +362,7 @@ impl Pipeline {
                 exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
             }
         }
-        let samples = self.siblings.of(&chain.reported.exchange);
+        let samples = self.past.siblings.of(&chain.reported.exchange);
         let mut siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
         for sibling in &mut siblings {
             let until = link::span(sibling).1.plus(self.options.limits.settle);
@@ -363,7 +377,7 @@ impl Pipeline {
                 packets.append(&mut trails.take(conn));
                 packets.append(&mut self.settling.take_packets(conn));
             }
-            packets.extend(self.siblings.take_packets(&chain.reported.exchange));
+            packets.extend(self.past.siblings.take_packets(&chain.reported.exchange));
             packets.sort_by_key(|p| p.at);
             packets.dedup();
             let exchanges = chain.exchanges().chain(&siblings);
@@ -389,7 +403,7 @@ impl Pipeline {
         let verdict = diagnose::verdict(&chain, &evidence);
         self.health.cases += 1;
         let number = self.health.cases;
-        let route = self.siblings.route(&chain.reported.exchange);
+        let route = self.past.siblings.route(&chain.reported.exchange);
         let group = self.groups.count(number, route, &chain, &verdict);
         self.cases.push_back(Case {
             number,

@@ -50,6 +50,11 @@ impl Selection {
         }
     }
 
+    /// Whether no exchange with this status is reported, whatever else is known of it.
+    pub fn rules_out(&self, status: u16) -> bool {
+        !any(&self.statuses, |p| p.matches(Some(status)))
+    }
+
     /// Whether an exchange is reported.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         self.matches_wire(exchange)

@@ -33,6 +33,19 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether every request has its answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.switched.is_none() && self.outstanding.is_idle()
+    }
+
+    /// An exchange that is not read; returns its place.
+    pub(super) fn pass_over(&mut self) -> u64 {
+        let exchange = self.outstanding.pass_over();
+        self.recognised = true;
+        self.answered = Some(exchange);
+        exchange
+    }
+
     /// Bytes it holds.
     pub(super) fn memory(&self) -> usize {
         self.outstanding.memory()
@@ -150,6 +163,29 @@ impl Side {
             quiet: false,
             candidate: None,
         }
+    }
+
+    /// Whether nothing of a message was seen since the last one.
+    pub(super) fn is_between(&self) -> bool {
+        let is_between = match self.state {
+            State::Opening => self.opened_at.is_none(),
+            State::Start => true,
+            _ => false,
+        };
+        is_between && self.buf.is_empty() && !self.tls
+    }
+
+    /// A whole message that came at `at`, and is not read.
+    pub(super) fn pass_over(&mut self, exchange: u64, at: Timestamp, has_body: bool) {
+        self.exchange = exchange;
+        self.last_at = at;
+        self.missing = None;
+        self.quiet = false;
+        self.dropped = false;
+        self.expects_continue = false;
+        self.doubts_body = false;
+        self.bodyless = !has_body;
+        self.state = State::Start;
     }
 
     /// Takes in bytes.

@@ -5,6 +5,7 @@
 //! message under way; the next one begins where a start line is recognised.
 
 pub mod body;
+pub mod brief;
 mod chunked;
 mod collect;
 mod framing;
@@ -21,6 +22,7 @@ use crate::limits::Limits;
 use crate::model::{Anomaly, Direction, GapKind, Head, MessageEnd, Request, Response, Timestamp};
 use crate::reassembly::{Chunk, EndKind, Piece};
 
+use brief::BriefResponse;
 use h1::{Context, Shared, Side};
 
 /// A part of a message, in order within its direction: `Request` or `Response`, any number of
@@ -141,6 +143,25 @@ impl Http {
             self.client.release();
             self.server.release();
         }
+    }
+
+    /// Whether both directions are between two messages, and every request has its answer.
+    pub fn is_idle(&self) -> bool {
+        self.shared.is_idle() && self.client.is_between() && self.server.is_between()
+    }
+
+    /// Notes an exchange that was passed over unread while [`idle`](Self::is_idle): the request
+    /// came at `asked_at`, its response at `answered_at`.
+    pub fn pass_over(
+        &mut self,
+        asked_at: Timestamp,
+        answered_at: Timestamp,
+        response: &BriefResponse,
+    ) {
+        let exchange = self.shared.pass_over();
+        self.client.pass_over(exchange, asked_at, true);
+        self.server
+            .pass_over(exchange, answered_at, response.has_body);
     }
 
     /// What the connection speaks instead of HTTP/1, where it does.

@@ -95,6 +95,16 @@ impl Outstanding {
         (exchange, Kind::Unknown)
     }
 
+    /// Whether every request has its answer, as far as can be told.
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.orphans.is_empty() && self.forgotten == 0 && !self.uncertain
+    }
+
+    /// A request and its answer at once; returns their exchange.
+    pub(super) fn pass_over(&mut self) -> u64 {
+        self.new_exchange()
+    }
+
     /// Responses may be missing from here on.
     pub(super) fn lose_responses(&mut self) {
         self.uncertain = true;

@@ -190,6 +190,9 @@ impl Request {
 
 /// Splits `http://host/rest` into host and `/rest`.
 fn absolute_target(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    if target.first() == Some(&b'/') {
+        return None;
+    }
     let at = target.windows(3).take(16).position(|w| w == b"://")?;
     let rest = target.get(at + 3..)?;
     let end = rest

@@ -1,13 +1,15 @@
 //! What happens on a connection: its chunks through HTTP and pairing, and what comes out of that.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use crate::http::{Http, Part, Protocol};
+use crate::http::{Http, Part, Protocol, brief};
 use crate::model::{ConnId, Direction, Exchange, Health, Timestamp, Unread};
 use crate::pair::Pairing;
 use crate::reassembly::{Chunk, Connection, Event, Flow, Piece};
 
 use super::Options;
+use super::held::{Held, Spare};
+use super::past::Past;
 use super::told::Opaque;
 
 /// What is kept of a connection after reassembly.
@@ -15,6 +17,7 @@ use super::told::Opaque;
 pub(super) struct Conversation {
     http: Http,
     pairing: Pairing,
+    held: Option<Held>,
     last: LastSelected,
     /// Its addresses were noted.
     is_noted: bool,
@@ -32,9 +35,30 @@ struct LastSelected {
     response: Option<u64>,
 }
 
+impl Conversation {
+    /// Whether the next message begins a new exchange and has no say in the one before.
+    fn is_idle(&self) -> bool {
+        self.http.is_idle() && self.pairing.is_idle() && self.last.is_none() && !self.is_opaque
+    }
+}
+
+impl LastSelected {
+    fn is_none(&self) -> bool {
+        self.request.is_none() && self.response.is_none()
+    }
+}
+
+/// What an event is worked on with.
+pub(super) struct Around<'a> {
+    pub(super) options: &'a Options,
+    pub(super) health: &'a mut Health,
+    pub(super) past: &'a mut Past,
+}
+
 impl Flow for Conversation {
     fn memory(&self) -> usize {
-        self.http.memory() + self.pairing.memory()
+        let held = self.held.as_ref().map_or(0, Held::memory);
+        self.http.memory() + self.pairing.memory() + held
     }
 
     fn wakes_at(&self) -> Option<Timestamp> {
@@ -45,8 +69,6 @@ impl Flow for Conversation {
 /// Where the callbacks of the stages put their results, for the pipeline to move on.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
-    /// Addresses of the ends of new connections: who asks, and who serves.
-    pub(super) opened: Vec<(IpAddr, IpAddr)>,
     /// Exchanges that are over.
     pub(super) over: Vec<Over>,
     /// Bytes that a client sent on connections that cannot be read.
@@ -59,6 +81,10 @@ pub(super) struct Desk {
     pub(super) closed: Vec<ConnId>,
     /// How many exchanges were ever selected: the number of the next one.
     selected_count: u64,
+    spare: Spare,
+    /// Nothing is held, and so nothing is passed over.
+    #[cfg(test)]
+    pub(super) reads_all: bool,
 }
 
 /// An exchange that is over.
@@ -73,54 +99,130 @@ impl Desk {
     /// Works on one event of one connection.
     pub(super) fn event(
         &mut self,
-        options: &Options,
-        health: &mut Health,
+        around: &mut Around<'_>,
         connection: &Connection,
         conversation: &mut Conversation,
         event: Event<'_>,
     ) {
+        if !std::mem::replace(&mut conversation.is_noted, true) {
+            let (client, server) = (connection.client.ip(), connection.server.ip());
+            around.past.recent.connection(client, server);
+        }
+        if let Some(held) = conversation.held.take() {
+            if let Event::Chunk(chunk) = &event
+                && self.pass_over(around, connection, conversation, &held, chunk)
+            {
+                return held.let_go(&mut self.spare);
+            }
+            self.chunk(around, connection, conversation, &held.chunk());
+            held.let_go(&mut self.spare);
+        }
+        let limits = &around.options.limits;
+        match event {
+            Event::Chunk(chunk) => {
+                if self.holds() && conversation.is_idle() {
+                    let past = &*around.past;
+                    conversation.held =
+                        Held::new(connection, &chunk, limits, past, &mut self.spare);
+                }
+                if conversation.held.is_none() {
+                    self.chunk(around, connection, conversation, &chunk);
+                }
+            }
+            Event::Woken { at } => {
+                let Conversation { pairing, last, .. } = conversation;
+                pairing.expire(connection, at, limits, &mut |exchange| {
+                    self.exchange(around.options, around.health, exchange, last);
+                });
+            }
+            Event::Closed { at } => {
+                let Conversation { pairing, last, .. } = conversation;
+                pairing.close(connection, at, limits, &mut |exchange| {
+                    self.exchange(around.options, around.health, exchange, last);
+                });
+                self.closed.push(connection.id);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    const fn holds(&self) -> bool {
+        !self.reads_all
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "a test can switch it off")]
+    const fn holds(&self) -> bool {
+        true
+    }
+
+    /// Lets an exchange go by unread of which nobody wants to know more than that it was there.
+    fn pass_over(
+        &self,
+        around: &mut Around<'_>,
+        connection: &Connection,
+        conversation: &mut Conversation,
+        held: &Held,
+        answer: &Chunk<'_>,
+    ) -> bool {
+        let (Piece::Data(data), Direction::ServerToClient) = (answer.piece, answer.dir) else {
+            return false;
+        };
+        let Some(response) = brief::response(data, &around.options.limits) else {
+            return false;
+        };
+        let (status, at) = (response.status, answer.at);
+        let ends = (connection.client.ip(), connection.server.ip());
+        if !around.options.selection.rules_out(status)
+            || !around.past.is_content(ends, held.marks, status, at)
+        {
+            return false;
+        }
+        around.past.pass_over(held.marks, status, at);
+        conversation.http.pass_over(held.at(), at, &response);
+        conversation.speaks_http = true;
+        around.health.requests += 1;
+        around.health.responses += 1;
+        around.health.exchanges += 1;
+        true
+    }
+
+    /// Reads a chunk.
+    fn chunk(
+        &mut self,
+        around: &mut Around<'_>,
+        connection: &Connection,
+        conversation: &mut Conversation,
+        chunk: &Chunk<'_>,
+    ) {
+        let Around {
+            options, health, ..
+        } = around;
+        let limits = &options.limits;
         let Conversation {
             http,
             pairing,
             last,
-            is_noted,
             speaks_http,
             is_opaque,
+            ..
         } = conversation;
-        if !std::mem::replace(is_noted, true) {
-            let (client, server) = (connection.client.ip(), connection.server.ip());
-            self.opened.push((client, server));
-        }
-        let limits = &options.limits;
-        match event {
-            Event::Chunk(chunk) => {
-                http.push(&chunk, limits, &mut |at, direction, part| {
-                    count(health, &part);
-                    *speaks_http |= matches!(part, Part::Request(_) | Part::Response(_));
-                    self.note_successor(last, at, &part);
-                    pairing.push(connection, at, direction, part, limits, &mut |exchange| {
-                        self.exchange(options, health, exchange, last);
-                    });
-                });
-                let switched = http.switched();
-                if switched.is_some() || !*speaks_http {
-                    *is_opaque = true;
-                    self.note_opaque(connection, switched, &chunk);
-                } else if std::mem::take(is_opaque) {
-                    // The first half of a head had looked like nothing.
-                    self.readable
-                        .push((connection.client, connection.client_cookie));
-                }
-            }
-            Event::Woken { at } => pairing.expire(connection, at, limits, &mut |exchange| {
+        http.push(chunk, limits, &mut |at, direction, part| {
+            count(health, &part);
+            *speaks_http |= matches!(part, Part::Request(_) | Part::Response(_));
+            self.note_successor(last, at, &part);
+            pairing.push(connection, at, direction, part, limits, &mut |exchange| {
                 self.exchange(options, health, exchange, last);
-            }),
-            Event::Closed { at } => {
-                pairing.close(connection, at, limits, &mut |exchange| {
-                    self.exchange(options, health, exchange, last);
-                });
-                self.closed.push(connection.id);
-            }
+            });
+        });
+        let switched = http.switched();
+        if switched.is_some() || !*speaks_http {
+            *is_opaque = true;
+            self.note_opaque(connection, switched, chunk);
+        } else if std::mem::take(is_opaque) {
+            // The first half of a head had looked like nothing.
+            self.readable
+                .push((connection.client, connection.client_cookie));
         }
     }
 

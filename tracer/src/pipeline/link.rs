@@ -27,7 +27,7 @@ impl Pipeline {
     pub(super) fn link(&mut self, reported: &Exchange) -> Option<Linked> {
         let (from, until) = span(reported);
         let settle = self.options.limits.settle;
-        let (entries, all) = self.recent.between(from, until);
+        let (entries, all) = self.past.recent.between(from, until);
         let mut pool: Vec<&Exchange> = Vec::with_capacity(entries.len());
         for entry in entries {
             if !entry.is_named {

@@ -1,63 +1,92 @@
 //! How often each client asked for each route within the last seconds.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::time::Duration;
+
+use hashbrown::hash_map::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::model::{Exchange, Pace, Timestamp};
 
 use super::siblings::Route;
 
-/// A fixed table: two clients whose keys meet at one place push each other out, and then both
-/// count from anew. So a count is never too high.
-#[derive(Debug)]
+/// Counts by client and route. Past the bound the one that began first is counted from anew, so
+/// a count is never too high.
+#[derive(Debug, Default)]
 pub(super) struct Paces {
-    slots: Vec<Slot>,
-    hasher: hashbrown::DefaultHashBuilder,
+    /// Looked up only, never walked through.
+    counts: HashMap<PaceKey, Count>,
+    /// In the order in which they were first seen.
+    order: VecDeque<PaceKey>,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    key: u64,
+struct Count {
     since: Timestamp,
     passed: u32,
     refused: u32,
 }
 
-/// Clients and routes counted at once: 128 KiB.
-const SLOTS: usize = 4_096;
+/// A client and a route, as a hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct PaceKey(u64);
+
+/// Clients and routes counted at once: some 200 KiB.
+const COUNTS: usize = 4_096;
 /// How far back a client's other requests count.
 const WITHIN: Duration = Duration::from_secs(10);
 
 impl Paces {
-    pub(super) fn new() -> Self {
-        Self {
-            slots: vec![Slot::default(); SLOTS],
-            hasher: hashbrown::DefaultHashBuilder::default(),
-        }
-    }
-
     /// Counts an exchange in; gives what the same client had asked for before.
     pub(super) fn count(&mut self, exchange: &Exchange, route: Route, at: Timestamp) -> Pace {
-        let key = self.hasher.hash_one((claimed_client(exchange), route));
-        let place = usize::try_from(key % SLOTS as u64).unwrap_or(0);
-        let Some(slot) = self.slots.get_mut(place) else {
+        let head = exchange.request.as_ref().map(|r| &r.message.head);
+        let asker = Asker::new(
+            head.and_then(|h| h.value("x-forwarded-for")),
+            exchange.client.addr.ip(),
+        );
+        let status = exchange.response.as_ref().map(|r| r.status);
+        self.count_of(self.key(asker, route), status, at)
+    }
+
+    /// What a client's requests for a route are counted by.
+    pub(super) fn key(&self, asker: Asker<'_>, route: Route) -> PaceKey {
+        PaceKey(self.hasher.hash_one((asker, route)))
+    }
+
+    /// Counts an exchange in of which only this is known.
+    pub(super) fn count_of(&mut self, key: PaceKey, status: Option<u16>, at: Timestamp) -> Pace {
+        if let Entry::Vacant(vacant) = self.counts.entry(key) {
+            vacant.insert(Count {
+                since: at,
+                ..Count::default()
+            });
+            self.order.push_back(key);
+            if self.order.len() > COUNTS
+                && let Some(first) = self.order.pop_front()
+            {
+                self.counts.remove(&first);
+            }
+        }
+        let Some(count) = self.counts.get_mut(&key) else {
             return Pace::default();
         };
-        if slot.key != key || at.since(slot.since) > WITHIN || at < slot.since {
-            *slot = Slot {
-                key,
+        if at.since(count.since) > WITHIN || at < count.since {
+            *count = Count {
                 since: at,
-                ..Slot::default()
+                ..Count::default()
             };
         }
         let before = Pace {
-            passed: slot.passed,
-            refused: slot.refused,
+            passed: count.passed,
+            refused: count.refused,
             within: WITHIN,
         };
-        match exchange.response.as_ref().map(|r| r.status) {
-            Some(200..=399) => slot.passed = slot.passed.saturating_add(1),
-            Some(401 | 403 | 429) => slot.refused = slot.refused.saturating_add(1),
+        match status {
+            Some(200..=399) => count.passed = count.passed.saturating_add(1),
+            Some(401 | 403 | 429) => count.refused = count.refused.saturating_add(1),
             _ => {}
         }
         before
@@ -65,12 +94,21 @@ impl Paces {
 }
 
 /// Who the client says it is: the first forwarded address, else the peer of the socket.
-fn claimed_client(exchange: &Exchange) -> (Option<&[u8]>, std::net::IpAddr) {
-    let head = exchange.request.as_ref().map(|r| &r.message.head);
-    let forwarded = head
-        .and_then(|h| h.value("x-forwarded-for"))
-        .and_then(|v| v.split(|b| *b == b',').next());
-    (forwarded.map(<[u8]>::trim_ascii), exchange.client.addr.ip())
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) struct Asker<'a> {
+    forwarded: Option<&'a [u8]>,
+    peer: IpAddr,
+}
+
+impl<'a> Asker<'a> {
+    /// From the value of `X-Forwarded-For`, and the peer of the socket.
+    pub(super) fn new(forwarded_for: Option<&'a [u8]>, peer: IpAddr) -> Self {
+        let first = forwarded_for.and_then(|v| v.split(|b| *b == b',').next());
+        Self {
+            forwarded: first.map(<[u8]>::trim_ascii),
+            peer,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_came_before_within_the_time_counts() {
-        let (mut paces, siblings) = (Paces::new(), Siblings::new(8));
+        let (mut paces, siblings) = (Paces::default(), Siblings::new(8));
         let refused = testing::refused_post();
         let mut passed = refused.clone();
         passed.response.as_mut().unwrap().status = 200;

@@ -71,12 +71,14 @@ impl Recent {
         }
     }
 
+    /// Whether an exchange between these addresses can be linked with another.
+    pub(super) fn wants(&self, client: IpAddr, server: IpAddr) -> bool {
+        self.too_many_addresses || self.serving.contains(&client) || self.asking.contains(&server)
+    }
+
     /// Adds one that was over at `at`, unless it can be linked with nothing.
     pub(super) fn add(&mut self, exchange: Exchange, at: Timestamp) {
-        let can_be_linked = self.too_many_addresses
-            || self.serving.contains(&exchange.client.addr.ip())
-            || self.asking.contains(&exchange.server.addr.ip());
-        if !can_be_linked {
+        if !self.wants(exchange.client.addr.ip(), exchange.server.addr.ip()) {
             return;
         }
         let bytes = cost(&exchange);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::model::{Exchange, Packet, Request, Timestamp};
+use crate::model::{Exchange, Packet, Timestamp};
 
 /// The sample.
 #[derive(Debug)]
@@ -21,13 +21,21 @@ pub(super) struct Siblings {
 }
 
 /// Server, method and path without what names a single thing, as a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Route(u64);
 
 #[derive(Debug, Default)]
 struct Kept {
     /// The latest last.
     passed: Vec<Sample>,
+}
+
+impl Kept {
+    /// Whether there are enough, and the latest is from just now.
+    fn rests(&self, at: Timestamp) -> bool {
+        let is_new = |s: &Sample| at.since(s.at) < REST && at >= s.at;
+        self.passed.len() == EACH && self.passed.last().is_some_and(is_new)
+    }
 }
 
 /// An exchange that passed, and its packets where an output wants them.
@@ -58,13 +66,22 @@ impl Siblings {
     /// The route of an exchange; `None` without a request.
     pub(super) fn route(&self, exchange: &Exchange) -> Option<Route> {
         let request = exchange.request.as_deref()?;
-        let host = request.host().unwrap_or_default();
-        Some(Route(self.hasher.hash_one((
+        Some(self.route_of(
             exchange.server.addr.port(),
             request.method(),
-            host,
-            Path(request),
-        ))))
+            request.host().unwrap_or_default(),
+            request.path_and_query(),
+        ))
+    }
+
+    /// The route to a server's port of a request with this host and target.
+    pub(super) fn route_of(&self, port: u16, method: &[u8], host: &[u8], target: &[u8]) -> Route {
+        Route(self.hasher.hash_one((port, method, host, Path(target))))
+    }
+
+    /// Whether an exchange with this status, over at `at`, would be taken.
+    pub(super) fn wants(&self, route: Route, status: u16, at: Timestamp) -> bool {
+        (200..400).contains(&status) && self.routes.get(&route).is_none_or(|kept| !kept.rests(at))
     }
 
     /// Offers an exchange that was not refused; `packets` is asked for its packets if it is taken.
@@ -75,18 +92,11 @@ impl Siblings {
         at: Timestamp,
         packets: impl FnOnce() -> Vec<Packet>,
     ) {
-        let passed = exchange
-            .response
-            .as_ref()
-            .is_some_and(|r| (200..400).contains(&r.status));
-        if !passed {
+        let status = exchange.response.as_ref().map_or(0, |r| r.status);
+        if !self.wants(route, status, at) {
             return;
         }
         if let Some(kept) = self.routes.get_mut(&route) {
-            let rests = |s: &Sample| at.since(s.at) < REST && at >= s.at;
-            if kept.passed.len() == EACH && kept.passed.last().is_some_and(rests) {
-                return;
-            }
             if kept.passed.len() == EACH {
                 kept.passed.remove(0);
             }
@@ -150,15 +160,15 @@ fn differences(a: &Exchange, b: &Exchange) -> usize {
     missing(x, y) + missing(y, x) + usize::from(a.message.body.kept != b.message.body.kept)
 }
 
-/// The path of a request without its query, in which numbers and ids are all the same.
-struct Path<'a>(&'a Request);
+/// The path of a target without its query, in which numbers and ids are all the same.
+struct Path<'a>(&'a [u8]);
 
 impl std::hash::Hash for Path<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let target = self.0.path_and_query();
-        let end = target.iter().position(|b| matches!(b, b'?' | b'#'));
-        let path = target
-            .get(..end.unwrap_or(target.len()))
+        let end = self.0.iter().position(|b| matches!(b, b'?' | b'#'));
+        let path = self
+            .0
+            .get(..end.unwrap_or(self.0.len()))
             .unwrap_or_default();
         for segment in path.split(|b| *b == b'/') {
             if is_id(segment) {

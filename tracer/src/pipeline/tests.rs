@@ -1,5 +1,6 @@
 //! Records in, cases out.
 
+mod held;
 mod talk;
 
 use super::*;

@@ -68,6 +68,11 @@ impl Talk {
         self.frame(&last);
     }
 
+    /// So many bytes of one end were not captured.
+    pub(super) fn miss(&mut self, end: usize, len: u32) {
+        self.next[end] = self.next[end].wrapping_add(len);
+    }
+
     pub(super) fn frame(&mut self, data: &[u8]) {
         self.now_ms += 1;
         self.pipeline.push(Record::Packet(Frame {

@@ -1,0 +1,68 @@
+//! What is remembered of exchanges that are over.
+
+use std::net::IpAddr;
+
+use crate::http::brief::BriefRequest;
+use crate::limits::Limits;
+use crate::model::Timestamp;
+use crate::reassembly::Connection;
+
+use super::paces::{Asker, PaceKey, Paces};
+use super::recent::Recent;
+use super::siblings::{Route, Siblings};
+
+/// The memory of a session: what a reported exchange is linked and compared with.
+#[derive(Debug)]
+pub(super) struct Past {
+    pub(super) recent: Recent,
+    pub(super) siblings: Siblings,
+    pub(super) paces: Paces,
+}
+
+/// What tells a request apart from others, as hashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    route: Route,
+    pace: PaceKey,
+}
+
+impl Past {
+    /// Nothing is remembered yet.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            recent: Recent::new(limits),
+            siblings: Siblings::new(limits.routes),
+            paces: Paces::default(),
+        }
+    }
+
+    /// The marks of a request on this connection.
+    pub(super) fn marks(&self, connection: &Connection, request: &BriefRequest<'_>) -> Marks {
+        let host = request.host.unwrap_or_default();
+        let port = connection.server.port();
+        let route = self
+            .siblings
+            .route_of(port, request.method, host, request.target);
+        let asker = Asker::new(request.forwarded_for, connection.client.ip());
+        Marks {
+            route,
+            pace: self.paces.key(asker, route),
+        }
+    }
+
+    /// Whether all that is to be remembered of an exchange is that there was one.
+    pub(super) fn is_content(
+        &self,
+        (client, server): (IpAddr, IpAddr),
+        marks: Marks,
+        status: u16,
+        at: Timestamp,
+    ) -> bool {
+        !self.siblings.wants(marks.route, status, at) && !self.recent.wants(client, server)
+    }
+
+    /// Remembers that there was one.
+    pub(super) fn pass_over(&mut self, marks: Marks, status: u16, at: Timestamp) {
+        self.paces.count_of(marks.pace, Some(status), at);
+    }
+}
