@@ -52,7 +52,7 @@ impl Pipeline {
             .map(|at| Told::Watching { at })
             .into_iter()
             .collect();
-        told.extend(self.losses.take_since(reported.started_at()));
+        told.extend(self.losses.told_since(reported.started_at()));
         for hop in chain.hops_mut() {
             self.take_up(hop);
             if hop.asked == Asked::Unknown {

@@ -7,9 +7,14 @@ use crate::model::{LossPlace, Timestamp, Told};
 /// Reports of losses, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    reports: VecDeque<(Timestamp, u64)>,
-    /// Those that no case has told of yet.
-    untold: VecDeque<Told>,
+    reports: VecDeque<Report>,
+}
+
+#[derive(Debug)]
+struct Report {
+    at: Timestamp,
+    count: u64,
+    place: LossPlace,
 }
 
 /// Reports kept. They come a few times a second at most, so this is more than the longest time
@@ -19,41 +24,34 @@ const KEPT: usize = 4096;
 impl Losses {
     /// Takes in a report.
     pub(super) fn add(&mut self, at: Timestamp, count: u64, place: LossPlace) {
-        if self.untold.len() == KEPT {
-            self.untold.pop_front();
-        }
-        self.untold.push_back(Told::Lost { at, count, place });
         if self.reports.len() == KEPT
-            && let Some((_, oldest)) = self.reports.pop_front()
-            && let Some((_, next)) = self.reports.front_mut()
+            && let Some(oldest) = self.reports.pop_front()
+            && let Some(next) = self.reports.front_mut()
         {
-            *next = next.saturating_add(oldest);
+            next.count = next.count.saturating_add(oldest.count);
         }
-        self.reports.push_back((at, count));
+        self.reports.push_back(Report { at, count, place });
     }
 
-    /// The reports since `from`, each once: in a file they stand once for all its cases.
-    pub(super) fn take_since(&mut self, from: Timestamp) -> Vec<Told> {
-        let is_meant = |told: &Told| told.at() >= from;
-        let taken = self
-            .untold
-            .iter()
-            .filter(|t| is_meant(t))
-            .cloned()
-            .collect();
-        self.untold.retain(|told| !is_meant(told));
-        taken
+    /// The reports since `from`, for a file.
+    pub(super) fn told_since(&self, from: Timestamp) -> impl Iterator<Item = Told> {
+        self.reports_since(from).map(|report| Told::Lost {
+            at: report.at,
+            count: report.count,
+            place: report.place,
+        })
     }
 
     /// Records lost since `from`, as far as they are reported by now. A live source reports them
     /// well within [`Limits::settle`](crate::limits::Limits::settle).
     pub(super) fn since(&self, from: Timestamp) -> u64 {
+        self.reports_since(from)
+            .fold(0, |sum, report| sum.saturating_add(report.count))
+    }
+
+    fn reports_since(&self, from: Timestamp) -> impl Iterator<Item = &Report> {
         // Files put one behind the other may step back in time: the order says nothing.
-        let meanwhile = |(at, _): &&(Timestamp, u64)| *at >= from;
-        self.reports
-            .iter()
-            .filter(meanwhile)
-            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        self.reports.iter().filter(move |report| report.at >= from)
     }
 }
 

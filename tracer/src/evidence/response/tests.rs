@@ -76,6 +76,24 @@ fn empty_and_without_cors() {
 }
 
 #[test]
+fn a_quota_is_of_requests_only_where_it_says_so() {
+    for (text, expected) in [
+        ("Disk quota exceeded", Strength::Weak),
+        (
+            r#"{"error":"You exceeded your storage quota"}"#,
+            Strength::Weak,
+        ),
+        ("Quota exceeded: 100 requests per day", Strength::Strong),
+        ("The request quota is used up", Strength::Strong),
+        ("Out of call volume quota", Strength::Strong),
+    ] {
+        let found = found(answer("", text.as_bytes()));
+        let words = of(&found, "response.words_rate").map(|e| e.strength);
+        assert_eq!(words, Some(expected), "{text}");
+    }
+}
+
+#[test]
 fn words_of_every_topic() {
     for (text, expected) in [
         ("CSRF verification failed. Request aborted.", "csrf"),
@@ -85,6 +103,7 @@ fn words_of_every_topic() {
         ("An expected CSRF token cannot be found", "csrf"),
         ("<h1>Too Many Requests</h1>", "rate"),
         (r#"{"error":"Quota exceeded"}"#, "rate"),
+        ("Your quota of 10 calls per minute is used up", "rate"),
         ("<Code>SlowDown</Code>", "rate"),
         (
             r#"{"message":"The security token included in the request is expired"}"#,

@@ -76,13 +76,20 @@ const ROWS: &[Row] = &[
         "response.words_rate",
         RateLimit,
         Strong,
-        r"\bquota(?:\s+has\s+been|\s+is|\s+was)?[\s_]*(?:exceeded|exhausted|reached)|\bout\s+of\s+call\s+volume\s+quota\b|\bexceeded\s+(?:your|the|its)\s+(?:\w+\s+){0,2}(?:quota|rate|limit)",
+        r"\bquota\b[^<>]{0,60}\bper[\s_-]+(?:second|minute|hour|day|week|month)\b|\b(?:requests?|calls?|quer(?:y|ies)|rate)[\s_]+quota\b|\bquota\s+(?:of|for)\s+(?:requests|calls|queries)\b|\bout\s+of\s+call\s+volume\s+quota\b|\bexceeded\s+(?:your|the|its)\s+(?:\w+\s+){0,2}(?:rate|limit)",
     ),
     row(
         "response.words_rate",
         RateLimit,
         Fair,
         r"\brequest\s+(?:was\s+)?throttled\b|\bthrottl(?:ed|ing)\b|\bslow\s?down\b|\btoo\s+many\s+(?:attempts|login)",
+    ),
+    // A quota may as well be one of space, of seats or of things that are made.
+    row(
+        "response.words_rate",
+        RateLimit,
+        Weak,
+        r"\bquota(?:\s+has\s+been|\s+is|\s+was)?[\s_]*(?:exceeded|exhausted|reached)|\bexceeded\s+(?:your|the|its)\s+(?:\w+\s+){0,2}quota",
     ),
     row(
         "response.words_certificate",
