@@ -5,6 +5,7 @@ mod fingerprints_command;
 mod progress;
 mod session;
 mod sinks;
+mod writer;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,10 +22,11 @@ use session::{Ending, Session};
 use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read, VerdictArgs};
 use tracer403::limits::Limits;
 use tracer403::output::{self, Mode, json};
-use tracer403::pipeline::{self, Baseline, Pipeline};
+use tracer403::pipeline::{self, Baseline, Judge, Pipeline};
 use tracer403::ports::Ports;
 use tracer403::source::Source;
 use tracer403::source::pcap::CaptureFile;
+use writer::{Press, Writer};
 
 /// It could not run, or an output failed.
 const FAILED: u8 = 1;
@@ -66,15 +68,8 @@ fn live(arguments: &Live) -> Result<Ending> {
     } = arguments;
     log_to_stderr(output);
     let stop = stop_on_signals()?;
-    let mut session = session(
-        Some(&capture.ports),
-        filter,
-        verdict,
-        output,
-        limit,
-        &stop,
-        when.count,
-    )?;
+    let ports = Some(&capture.ports);
+    let (pipeline, mut writer) = parts(ports, filter, verdict, output, limit, &stop)?;
     let names = &capture.interfaces;
     let attach = match names.as_slice() {
         [] => Attach::Cgroup(capture.cgroup.clone()),
@@ -98,7 +93,8 @@ fn live(arguments: &Live) -> Result<Ending> {
         .iter()
         .map(|a| a.to.clone())
         .collect();
-    session.start(&about(Mode::Live, inputs, Some(&options.ports), filter));
+    writer.start(&about(Mode::Live, inputs, ports, filter));
+    let mut session = session(pipeline, writer, limit, when.count)?;
     if let Some(path) = &capture.ready_file {
         std::fs::write(path, "")
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
@@ -135,17 +131,18 @@ fn read(arguments: &Read) -> Result<Ending> {
     log_to_stderr(output);
     let stop = stop_on_signals()?;
     let ports = capture.ports.as_ref();
-    let mut session = session(ports, filter, verdict, output, limit, &stop, capture.count)?;
+    let (pipeline, mut writer) = parts(ports, filter, verdict, output, limit, &stop)?;
     let names = capture
         .files
         .iter()
         .map(|file| file.display().to_string())
         .collect();
-    session.start(&about(Mode::Read, names, ports, filter));
+    writer.start(&about(Mode::Read, names, ports, filter));
+    let mut session = session(pipeline, writer, limit, capture.count)?;
     for file in &capture.files {
         match open(file) {
             Ok(mut source) => {
-                session.progress = Progress::of(&source);
+                session.progress.of(&source);
                 session.drive_file(&mut source);
             }
             Err(error) => session.input_failed(&error),
@@ -184,15 +181,15 @@ fn print(text: &str) -> Result<Ending> {
     }
 }
 
-fn session(
+/// What a run is made of: records go in at the one end, cases out at the other.
+fn parts(
     ports: Option<&Ports>,
     filter: &FilterArgs,
     verdict: &VerdictArgs,
     output: &OutputArgs,
     limit: &LimitArgs,
     stop: &Arc<AtomicBool>,
-    count: Option<u64>,
-) -> Result<Session> {
+) -> Result<(Pipeline, Writer)> {
     let limits = limit.limits(output.body_bytes());
     let outputs = sinks::open(output, &limits)?;
     let baseline = baseline(&verdict.baselines, &limits)?;
@@ -205,8 +202,30 @@ fn session(
         )?),
         keep_packets: output.needs_packets(),
     };
-    let pipeline = Pipeline::with_baseline(options, baseline);
-    Ok(Session::new(pipeline, outputs, Arc::clone(stop), count))
+    let writer = Writer {
+        judge: Judge::new(&options),
+        outputs,
+        stop: Arc::clone(stop),
+        ending: Ending::AsAsked,
+        progress: Progress::default(),
+    };
+    Ok((Pipeline::with_baseline(options, baseline), writer))
+}
+
+fn session(
+    pipeline: Pipeline,
+    writer: Writer,
+    limit: &LimitArgs,
+    wanted: Option<u64>,
+) -> Result<Session> {
+    Ok(Session {
+        pipeline,
+        stop: Arc::clone(&writer.stop),
+        wanted,
+        ending: Ending::AsAsked,
+        progress: writer.progress.clone(),
+        press: Press::new(writer, limit.threads()).context("cannot start a thread")?,
+    })
 }
 
 /// The requests that passed in these captures.

@@ -3,6 +3,7 @@
 mod desk;
 mod groups;
 mod held;
+mod judge;
 mod link;
 mod losses;
 mod paces;
@@ -17,11 +18,9 @@ use std::sync::Arc;
 
 use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
-use crate::diagnose;
-use crate::evidence::{self, fingerprint::Fingerprints};
-use crate::http::body;
+use crate::evidence::fingerprint::Fingerprints;
 use crate::limits::Limits;
-use crate::model::{Case, Exchange, Health, Pace, Timestamp};
+use crate::model::{Case, Exchange, Group, Health, Pace, Timestamp, Verdict};
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
 use crate::reassembly::Reassembler;
@@ -30,7 +29,7 @@ use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
 use desk::{Around, Conversation, Desk, Over};
-use groups::Groups;
+pub use judge::{Judge, Unjudged};
 use losses::Losses;
 use past::Past;
 use settling::{Settled, Settling};
@@ -73,9 +72,9 @@ pub struct Pipeline {
     losses: Losses,
     past: Past,
     told: Told,
-    groups: Groups,
     health: Health,
-    cases: VecDeque<Case>,
+    judge: Judge,
+    cases: VecDeque<Unjudged>,
     now: Timestamp,
 }
 
@@ -92,7 +91,7 @@ impl Pipeline {
             losses: Losses::default(),
             past: Past::new(&options.limits),
             told: Told::default(),
-            groups: Groups::default(),
+            judge: Judge::new(&options),
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
@@ -162,6 +161,12 @@ impl Pipeline {
 
     /// The next case, in the order in which they were settled.
     pub fn next_case(&mut self) -> Option<Case> {
+        let unjudged = self.next_unjudged()?;
+        Some(self.judge.judge(unjudged))
+    }
+
+    /// The next case, to be judged by another [`Judge`] than the pipeline's own.
+    pub fn next_unjudged(&mut self) -> Option<Unjudged> {
         self.cases.pop_front()
     }
 
@@ -350,25 +355,16 @@ impl Pipeline {
             return;
         };
         let link::Linked {
-            mut chain,
+            chain,
             lost_meanwhile,
             forgotten,
             mut told,
         } = linked;
-        for hop in chain.hops_mut() {
-            let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
-            for exchange in std::iter::once(&mut hop.exchange).chain(calls) {
-                decode_bodies(exchange, &self.options.limits);
-                exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
-            }
-        }
         let samples = self.past.siblings.of(&chain.reported.exchange);
         let mut siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
         for sibling in &mut siblings {
             let until = link::span(sibling).1.plus(self.options.limits.settle);
             name_owners(&mut self.owners, sibling, until, until);
-            sibling.client_addresses = client::addresses(sibling, sibling.proxy_client);
-            decode_bodies(sibling, &self.options.limits);
         }
         let mut packets = packets;
         if let Some(trails) = &mut self.trails {
@@ -393,30 +389,21 @@ impl Pipeline {
             None => pace,
         };
         told.extend(link::around(&chain, pace, forgotten));
-        let scene = evidence::Scene {
-            fingerprints: &self.options.fingerprints,
-            chain: &chain,
-            siblings: &siblings,
-            pace,
-        };
-        let evidence = evidence::gather(&scene);
-        let verdict = diagnose::verdict(&chain, &evidence);
         self.health.cases += 1;
-        let number = self.health.cases;
         let route = self.past.siblings.route(&chain.reported.exchange);
-        let group = self.groups.count(number, route, &chain, &verdict);
-        self.cases.push_back(Case {
-            number,
+        let case = Case {
+            number: self.health.cases,
             chain,
             siblings,
             pace,
-            evidence,
-            verdict,
-            group,
             packets,
             told,
             lost_meanwhile,
-        });
+            evidence: Vec::new(),
+            verdict: Verdict::default(),
+            group: Group::default(),
+        };
+        self.cases.push_back(Unjudged { case, route });
     }
 }
 
@@ -455,24 +442,6 @@ fn is_traced(ports: Option<&Ports>, segment: &Segment<'_>) -> bool {
     ports.is_none_or(|ports| {
         ports.contains(segment.src.port()) || ports.contains(segment.dst.port())
     })
-}
-
-fn decode_bodies(exchange: &mut Exchange, limits: &Limits) {
-    let Exchange {
-        request,
-        response,
-        anomalies,
-        ..
-    } = exchange;
-    let request = request.iter_mut().map(|r| &mut r.message);
-    let response = response.iter_mut().map(|r| &mut r.message);
-    for message in request.chain(response) {
-        if let Some(anomaly) = body::decode_message(message, limits.body_decoded)
-            && !anomalies.contains(&anomaly)
-        {
-            anomalies.push(anomaly);
-        }
-    }
 }
 
 #[cfg(test)]

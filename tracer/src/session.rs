@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracer403::output::redact::Secrets;
-use tracer403::output::{self, OutputError, Outputs};
 use tracer403::pipeline::Pipeline;
 use tracer403::source::{Source, SourceError};
 
 use crate::progress::Progress;
+use crate::writer::Press;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,39 +22,16 @@ pub(crate) enum Ending {
 
 /// A run that is under way.
 pub(crate) struct Session {
-    pipeline: Pipeline,
-    outputs: Outputs,
-    stop: Arc<AtomicBool>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) press: Press,
+    pub(crate) stop: Arc<AtomicBool>,
     /// Cases that are still wanted; `None` for all.
-    wanted: Option<u64>,
-    ending: Ending,
+    pub(crate) wanted: Option<u64>,
+    pub(crate) ending: Ending,
     pub(crate) progress: Progress,
 }
 
 impl Session {
-    pub(crate) fn new(
-        pipeline: Pipeline,
-        outputs: Outputs,
-        stop: Arc<AtomicBool>,
-        wanted: Option<u64>,
-    ) -> Self {
-        let progress = Progress::none();
-        Self {
-            pipeline,
-            outputs,
-            stop,
-            wanted,
-            ending: Ending::AsAsked,
-            progress,
-        }
-    }
-
-    /// Tells the outputs what is known before the first case.
-    pub(crate) fn start(&mut self, about: &output::Session) {
-        let started = self.outputs.start(about);
-        self.note(started);
-    }
-
     /// Reads a source until it has no more, or fails. The source sees `stop` by itself.
     #[cfg(feature = "live")]
     pub(crate) fn drive(&mut self, source: &mut dyn Source) {
@@ -95,36 +71,19 @@ impl Session {
         self.pipeline.finish();
         self.hand_out();
         let health = self.pipeline.health();
-        let none = Outputs::new(Secrets::Redacted);
-        let finished = std::mem::replace(&mut self.outputs, none).finish(&health);
-        self.note(finished);
-        self.ending
+        self.ending.max(self.press.finish(&health))
     }
 
     fn hand_out(&mut self) {
-        while let Some(case) = self.pipeline.next_case() {
+        while let Some(case) = self.pipeline.next_unjudged() {
             if self.wanted == Some(0) {
                 continue;
             }
             self.wanted = self.wanted.map(|n| n - 1);
-            let outputs = &mut self.outputs;
-            let written = self.progress.suspend(|| outputs.case(case));
-            self.note(written);
+            self.press.case(case);
         }
         if self.wanted == Some(0) {
             self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// A run of which an output failed has no point: better to end and say so at once than to let
-    /// the user find out after the incident.
-    fn note(&mut self, written: Result<(), OutputError>) {
-        let Err(error) = written else { return };
-        self.stop.store(true, Ordering::Relaxed);
-        // Whoever read it has enough: `tracer403 … | head`.
-        if !error.is_closed_pipe() {
-            self.progress.suspend(|| eprintln!("tracer403: {error}"));
-            self.ending = Ending::OutputFailed;
         }
     }
 }

@@ -15,7 +15,7 @@ use tracer403::output::{Format, Outputs, Sink, WholeFile};
 pub(crate) fn open(arguments: &OutputArgs, limits: &Limits) -> Result<Outputs> {
     let mut outputs = Outputs::new(arguments.secrets());
     for destination in arguments.destinations() {
-        let (name, out): (String, Box<dyn Write>) = match &destination.target {
+        let (name, out): (String, Box<dyn Write + Send>) = match &destination.target {
             Target::Stdout => ("standard output".to_owned(), Box::new(io::stdout())),
             Target::File(path) => (
                 path.display().to_string(),
@@ -29,7 +29,7 @@ pub(crate) fn open(arguments: &OutputArgs, limits: &Limits) -> Result<Outputs> {
 
 fn sink(
     format: Format,
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
     arguments: &OutputArgs,
     limits: &Limits,
 ) -> Box<dyn Sink> {

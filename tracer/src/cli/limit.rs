@@ -1,5 +1,6 @@
 //! Flags of the bounds: those of [`Limits`] that a user may have to move.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
@@ -30,9 +31,20 @@ pub struct LimitArgs {
     /// A connection that is silent for this long is forgotten [default: 5m]
     #[arg(long = "limit-idle", value_name = "TIME", value_parser = units::duration)]
     idle: Option<Duration>,
+
+    /// Threads; with a second one, cases are judged and written while the next ones are read
+    /// [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 impl LimitArgs {
+    /// How many threads may be used: at least one.
+    pub fn threads(&self) -> usize {
+        let asked = self.threads.map(NonZeroUsize::get);
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+
     /// The bounds that these flags ask for; enough of each body is kept to show `body_bytes`.
     pub fn limits(&self, body_bytes: Option<usize>) -> Limits {
         let usual = Limits::default();

@@ -97,7 +97,7 @@ impl<W: Write> JsonSink<W> {
     }
 }
 
-impl<W: Write> Sink for JsonSink<W> {
+impl<W: Write + Send> Sink for JsonSink<W> {
     fn start(&mut self, session: &Session) -> io::Result<()> {
         let start = session::Start::new(session, self.options.secrets);
         self.line(&Line::Start(start))

@@ -33,8 +33,8 @@ pub enum Format {
     Pcapng,
 }
 
-/// A place where cases go.
-pub trait Sink {
+/// A place where cases go; it may be written to from another thread than the one that made it.
+pub trait Sink: Send {
     /// Writes what is known before the first case. By default that is nothing.
     ///
     /// # Errors
@@ -202,9 +202,9 @@ impl std::error::Error for OutputError {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+
     use std::path::Path;
-    use std::rc::Rc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::testing;
@@ -227,7 +227,7 @@ mod tests {
             .case(testing::case(testing::refused_post()))
             .unwrap();
         outputs.finish(&Health::default()).unwrap();
-        assert_eq!(log.borrow().join(" "), "full case case case finish");
+        assert_eq!(log.lock().unwrap().join(" "), "full case case case finish");
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
                 .into(),
             );
             outputs.case(testing::case(exchange)).unwrap();
-            assert_eq!(log.borrow().contains(&"s3cret".to_owned()), shown);
+            assert_eq!(log.lock().unwrap().contains(&"s3cret".to_owned()), shown);
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    fn sink(format: Format, out: impl io::Write + 'static) -> Box<dyn Sink> {
+    fn sink(format: Format, out: impl io::Write + Send + 'static) -> Box<dyn Sink> {
         let (body_bytes, body_kept) = (1024, 16 << 10);
         match format {
             Format::Text => Box::new(text::TextSink::new(
@@ -302,34 +302,34 @@ mod tests {
     }
 
     /// One that takes a single case, and one that takes everything and keeps a log.
-    fn two_outputs(secrets: Secrets) -> (Rc<RefCell<Vec<String>>>, Outputs) {
-        let log = Rc::new(RefCell::new(Vec::new()));
+    fn two_outputs(secrets: Secrets) -> (Arc<Mutex<Vec<String>>>, Outputs) {
+        let log = Arc::new(Mutex::new(Vec::new()));
         let mut outputs = Outputs::new(secrets);
-        outputs.add("/x/y", Box::new(Full(Rc::clone(&log), false)));
-        outputs.add("standard output", Box::new(Log(Rc::clone(&log))));
+        outputs.add("/x/y", Box::new(Full(Arc::clone(&log), false)));
+        outputs.add("standard output", Box::new(Log(Arc::clone(&log))));
         (log, outputs)
     }
 
-    struct Log(Rc<RefCell<Vec<String>>>);
+    struct Log(Arc<Mutex<Vec<String>>>);
 
     impl Sink for Log {
         fn case(&mut self, case: &Case) -> io::Result<()> {
-            self.0.borrow_mut().push("case".to_owned());
+            self.0.lock().unwrap().push("case".to_owned());
             let head = &case.exchange().request.as_ref().unwrap().message.head;
             if let Some(value) = head.value("authorization") {
                 let value = String::from_utf8_lossy(value);
-                self.0.borrow_mut().push(value.replace("Bearer ", ""));
+                self.0.lock().unwrap().push(value.replace("Bearer ", ""));
             }
             Ok(())
         }
 
         fn finish(&mut self, _health: &Health) -> io::Result<()> {
-            self.0.borrow_mut().push("finish".to_owned());
+            self.0.lock().unwrap().push("finish".to_owned());
             Ok(())
         }
     }
 
-    struct Full(Rc<RefCell<Vec<String>>>, bool);
+    struct Full(Arc<Mutex<Vec<String>>>, bool);
 
     impl Sink for Full {
         fn case(&mut self, _case: &Case) -> io::Result<()> {
@@ -337,7 +337,7 @@ mod tests {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             self.1 = true;
-            self.0.borrow_mut().push("full".to_owned());
+            self.0.lock().unwrap().push("full".to_owned());
             Ok(())
         }
 

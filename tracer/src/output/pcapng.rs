@@ -153,7 +153,7 @@ impl<W: Write> PcapngSink<W> {
     }
 }
 
-impl<W: Write> Sink for PcapngSink<W> {
+impl<W: Write + Send> Sink for PcapngSink<W> {
     fn start(&mut self, session: &Session) -> io::Result<()> {
         section_header(&mut self.pending);
         if let Some(ports) = &session.ports {

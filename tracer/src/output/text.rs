@@ -103,7 +103,7 @@ impl<W: Write> TextSink<W> {
     }
 }
 
-impl<W: Write> Sink for TextSink<W> {
+impl<W: Write + Send> Sink for TextSink<W> {
     fn case(&mut self, case: &Case) -> io::Result<()> {
         self.groups.add(case, summary::label);
         if self.options.quiet {

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -354,20 +356,20 @@ proptest! {
             &format!("POST /?token={secret} HTTP/1.1\r\nHost: u:{secret}@x\r\nX-Api-Key: {secret}\r\n\r\n"),
             format!("{{\"password\":\"{secret}\"}}").as_bytes(),
         ).into());
-        let out = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let out = Arc::new(Mutex::new(Vec::new()));
         let mut outputs = Outputs::new(Secrets::Redacted);
-        outputs.add("text", Box::new(TextSink::new(Shared(std::rc::Rc::clone(&out)), options())));
+        outputs.add("text", Box::new(TextSink::new(Shared(Arc::clone(&out)), options())));
         outputs.case(testing::case(exchange)).unwrap();
-        let text = String::from_utf8(out.borrow().clone()).unwrap();
+        let text = String::from_utf8(out.lock().unwrap().clone()).unwrap();
         prop_assert!(!text.contains(&secret) && text.contains("[redacted "), "{text}");
     }
 }
 
-struct Shared(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {

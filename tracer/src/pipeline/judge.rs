@@ -1,0 +1,89 @@
+//! The last step of a case: its evidence and its verdict.
+
+use std::sync::Arc;
+
+use crate::client;
+use crate::diagnose;
+use crate::evidence::{self, fingerprint::Fingerprints};
+use crate::http::body;
+use crate::model::{Case, Exchange};
+
+use super::Options;
+use super::groups::Groups;
+use super::siblings::Route;
+
+/// A case without its evidence and verdict.
+#[derive(Debug)]
+pub struct Unjudged {
+    pub(super) case: Case,
+    pub(super) route: Option<Route>,
+}
+
+/// Judges the cases of a session, which must come in their order. It needs nothing of the pipeline
+/// but them, so it can work on another thread.
+#[derive(Debug, Default)]
+pub struct Judge {
+    fingerprints: Arc<Fingerprints>,
+    /// Bytes of a body that are kept of what its content coding hides.
+    body_decoded: usize,
+    groups: Groups,
+}
+
+impl Judge {
+    /// A judge that has seen no case.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            fingerprints: Arc::clone(&options.fingerprints),
+            body_decoded: options.limits.body_decoded,
+            groups: Groups::default(),
+        }
+    }
+
+    /// Gathers the evidence and comes to a verdict.
+    pub fn judge(&mut self, Unjudged { mut case, route }: Unjudged) -> Case {
+        for hop in case.chain.hops_mut() {
+            let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
+            for exchange in std::iter::once(&mut hop.exchange).chain(calls) {
+                self.prepare(exchange);
+            }
+        }
+        for sibling in &mut case.siblings {
+            self.prepare(sibling);
+        }
+        let scene = evidence::Scene {
+            fingerprints: &self.fingerprints,
+            chain: &case.chain,
+            siblings: &case.siblings,
+            pace: case.pace,
+        };
+        case.evidence = evidence::gather(&scene);
+        case.verdict = diagnose::verdict(&case.chain, &case.evidence);
+        case.group = self
+            .groups
+            .count(case.number, route, &case.chain, &case.verdict);
+        case
+    }
+
+    fn prepare(&self, exchange: &mut Exchange) {
+        self.decode_bodies(exchange);
+        exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
+    }
+
+    fn decode_bodies(&self, exchange: &mut Exchange) {
+        let Exchange {
+            request,
+            response,
+            anomalies,
+            ..
+        } = exchange;
+        let request = request.iter_mut().map(|r| &mut r.message);
+        let response = response.iter_mut().map(|r| &mut r.message);
+        for message in request.chain(response) {
+            if let Some(anomaly) = body::decode_message(message, self.body_decoded)
+                && !anomalies.contains(&anomaly)
+            {
+                anomalies.push(anomaly);
+            }
+        }
+    }
+}
