@@ -16,7 +16,12 @@ fn every_case_is_read_as_expected() -> Result<()> {
     let cases = cases()?;
     ensure!(cases.len() >= 10, "only {} cases were found", cases.len());
     for case in cases {
-        let found = read(&case)?;
+        let found = read(&case, "1")?;
+        ensure!(
+            found == read(&case, "2")?,
+            "{}: a second thread makes a difference",
+            case.display()
+        );
         let path = case.join("expected.jsonl");
         if update {
             fs::write(&path, &found)?;
@@ -45,13 +50,15 @@ fn cases() -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
-fn read(case: &Path) -> Result<String> {
+fn read(case: &Path, threads: &str) -> Result<String> {
     let capture = ["capture.pcap", "capture.pcapng"]
         .into_iter()
         .find(|name| case.join(name).is_file())
         .with_context(|| format!("{} has no capture", case.display()))?;
     let mut command = Place::here().command(tracer_binary()?);
-    command.args(["read", "--json", capture]).current_dir(case);
+    command
+        .args(["read", "--threads", threads, "--json", capture])
+        .current_dir(case);
     let output = command.output()?;
     ensure!(
         output.status.success(),
