@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -48,8 +48,14 @@ impl<F> Table<F> {
         let belongs = |slot: &u32| {
             self.get(*slot).is_some_and(|slot| {
                 let ends = (slot.info.client, slot.info.server);
+                // Ports first: they alone tell nearly all others.
+                let ports = (ends.0.port(), ends.1.port());
+                let is_there = ports == (segment.src.port(), segment.dst.port())
+                    && ends == (segment.src, segment.dst);
                 slot.netns == netns
-                    && (ends == (segment.src, segment.dst) || ends == (segment.dst, segment.src))
+                    && (is_there
+                        || (ports == (segment.dst.port(), segment.src.port())
+                            && ends == (segment.dst, segment.src)))
             })
         };
         self.index.find(hash, belongs).copied()
@@ -126,7 +132,16 @@ impl<F> Table<F> {
 
 /// The same for both directions.
 fn hash_ends(hasher: &DefaultHashBuilder, a: SocketAddr, b: SocketAddr, netns: u64) -> u64 {
-    hasher.hash_one((a.min(b), a.max(b), netns))
+    match (a, b) {
+        // As two numbers, which is several times quicker than field by field.
+        (SocketAddr::V4(a), SocketAddr::V4(b)) => {
+            let number =
+                |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+            let (a, b) = (number(a), number(b));
+            hasher.hash_one((a.min(b), a.max(b), netns))
+        }
+        _ => hasher.hash_one((a.min(b), a.max(b), netns)),
+    }
 }
 
 impl<F> fmt::Debug for Table<F> {

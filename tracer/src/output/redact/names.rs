@@ -1,6 +1,8 @@
 //! Names that tell a secret.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +81,7 @@ pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
         return false;
     }
     let letters: Vec<u8> = lower.bytes().filter(u8::is_ascii_alphanumeric).collect();
-    // Far quicker than `str::contains` where both are short.
-    let contains = |stem: &&str| memmem::find(&letters, stem.as_bytes()).is_some();
-    STEMS.iter().any(contains)
+    holds_stem(&letters)
         || NAMES.contains(&lower.as_str())
         || words(&name).any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
         || match place {
@@ -90,6 +90,13 @@ pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
             Place::Parameter => PARAMETERS.contains(&lower.as_str()),
             Place::Member => false,
         }
+}
+
+/// Looks for all stems at once: most names have none.
+fn holds_stem(letters: &[u8]) -> bool {
+    static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&STEMS.join("|")).ok());
+    // That it compiles does not depend on the input.
+    ANY.as_ref().is_none_or(|any| any.is_match(letters))
 }
 
 /// Splits at punctuation and before a capital: `X-Amz-Sig`, `user_pwd`, `userPwd`.
