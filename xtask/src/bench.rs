@@ -13,6 +13,8 @@ mod answer;
 mod capture;
 mod contestants;
 mod docs;
+mod kernel;
+mod live;
 mod machine;
 mod measure;
 mod memory;
@@ -48,6 +50,12 @@ pub(crate) struct Arguments {
     /// A folder of real captures, to be read too
     #[arg(long, value_name = "DIR")]
     corpora: Option<PathBuf>,
+    /// Pairs of adjacent rounds of a second, live
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: u32,
+    /// Seconds for which everything is refused, live
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(3..=3600))]
+    soak: u32,
     /// Put the tables into docs/benchmarks.md
     #[arg(long)]
     update_docs: bool,
@@ -64,15 +72,21 @@ enum Part {
     Read,
     /// The memory for connections and packets
     Memory,
+    /// What tracing costs a saturated server (needs root)
+    Live,
+    /// The kernel's time for each packet and request (needs root)
+    Kernel,
 }
 
 impl Part {
-    const ALL: [Self; 2] = [Self::Read, Self::Memory];
+    const ALL: [Self; 4] = [Self::Read, Self::Memory, Self::Live, Self::Kernel];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Memory => "memory",
+            Self::Live => "live",
+            Self::Kernel => "kernel",
         }
     }
 }
@@ -103,6 +117,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let report = match part {
             Part::Read => read::run(arguments, &bench)?,
             Part::Memory => memory::run(arguments, &bench)?,
+            Part::Live => live::run(arguments, &bench)?,
+            Part::Kernel => kernel::run(&bench)?,
         };
         exec::say(&format!("\n{}\n\n{}", machine.text(), report.markdown()))?;
         report.write(&machine, &bench.directory)?;

@@ -206,6 +206,7 @@ impl Connection {
              Host: shop.example.com\r\n\
              User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
              Accept: application/json, text/plain, */*\r\n\
+             Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\n\
              Accept-Encoding: gzip, deflate, br\r\n\
              Content-Type: application/json\r\n\
              X-Request-Id: {number:032x}\r\n\
