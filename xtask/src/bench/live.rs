@@ -3,6 +3,7 @@
 //! A rate alone says nothing on a machine that does other things too: rounds of a second follow
 //! each other in a ring, and each is compared with its neighbours only.
 
+mod session;
 pub(super) mod stand;
 pub(super) mod watcher;
 
@@ -20,6 +21,7 @@ use super::report::{Bar, Bound, Report, Table};
 use super::stats::{Estimate, median};
 use super::{Arguments, Bench, Part};
 use crate::exec;
+use session::Watched;
 use stand::{CONNECTIONS, Counter, PORT, Stand, path};
 use watcher::{Mode, Reported, Watcher};
 
@@ -29,6 +31,16 @@ const ROUND: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(200);
 /// Longest time that a round may take in all, in seconds; bounds the load.
 const ROUND_MOST: u64 = 10;
+/// What is asked for and over how many connections, from few refusals to as many as nginx makes.
+const RATES: [(&str, u32); 5] = [
+    (path::SOME, 1),
+    (path::SOME, CONNECTIONS),
+    (path::ALL, 1),
+    (path::ALL, 4),
+    (path::ALL, CONNECTIONS),
+];
+/// How long each of these lasts, in seconds.
+const RATE_SECONDS: u64 = 5;
 /// Clock ticks a second in /proc/stat, on every Linux that is in use.
 const TICKS: f64 = 100.0;
 
@@ -38,7 +50,17 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
     let ring = ring(bench)?;
     let rounds = go_round(arguments, bench, &stand, &ring)?;
     let seconds = u64::from(arguments.soak);
-    let refused = all_refused(bench, &stand, seconds)?;
+    let mut rates = Vec::new();
+    for (path, connections) in RATES {
+        rates.push(Watched::run(
+            bench,
+            &stand,
+            path,
+            connections,
+            RATE_SECONDS,
+        )?);
+    }
+    let refused = Watched::run(bench, &stand, path::ALL, CONNECTIONS, seconds)?;
     let pairs = pairs(&rounds);
     let missing: Vec<&str> = [Mode::Tcpdump, Mode::All]
         .into_iter()
@@ -77,10 +99,11 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
                 notes,
             },
             totals(&rounds, &ring),
+            session::losses(&rates),
             refused.table(seconds),
         ],
         bars: bars(&pairs, &rounds, &refused),
-        data: json!({ "rounds": rounds, "all_refused": refused }),
+        data: json!({ "rounds": rounds, "rates": rates, "all_refused": refused }),
     })
 }
 
@@ -302,89 +325,7 @@ fn tool_share(rounds: &[&Round]) -> Option<f64> {
         .map(|tool| tool / seconds)
 }
 
-/// A run in which everything is refused.
-#[derive(Debug, Serialize)]
-struct AllRefused {
-    refused: u64,
-    reported: u64,
-    lost: u64,
-    /// Refusals that were neither reported nor can be behind what was counted as lost.
-    unaccounted: u64,
-    /// The resident memory in bytes, once a second.
-    resident: Vec<u64>,
-}
-
-fn all_refused(bench: &Bench, stand: &Stand, seconds: u64) -> Result<AllRefused> {
-    let (_, log) = stand.refusals_since(0)?;
-    let watcher = watcher::Running::start(stand, bench, &[])?;
-    let mut load = stand.load(PORT, path::ALL, CONNECTIONS, seconds)?;
-    let mut resident = Vec::new();
-    for _ in 0..seconds {
-        thread::sleep(Duration::from_secs(1));
-        resident.push(resident_bytes(watcher.pid())?);
-    }
-    watcher::wait(&mut load, seconds)?;
-    let reported = watcher.stop()?;
-    let (refusals, _) = stand.refusals_since(log)?;
-    let found = refusals
-        .iter()
-        .filter(|refusal| reported.ids.contains(&refusal.id));
-    let found = found.count() as u64;
-    let refused = refusals.len() as u64;
-    exec::say(&format!(
-        "bench: all refused: {refused}, of which {found} reported; {} records lost",
-        reported.lost
-    ))?;
-    Ok(AllRefused {
-        refused,
-        reported: found,
-        lost: reported.lost,
-        unaccounted: (refused - found).saturating_sub(reported.lost),
-        resident,
-    })
-}
-
-fn resident_bytes(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kib.context("no VmRSS")? * 1024)
-}
-
-impl AllRefused {
-    /// By how much the memory of the last third is above that of the second: a session keeps what
-    /// it needs for a while, so the first third grows.
-    fn growth(&self) -> Option<f64> {
-        let third = self.resident.len() / 3;
-        let most = |from: usize| self.resident.iter().skip(from).take(third).max();
-        Some(*most(2 * third)? as f64 / *most(third)? as f64)
-    }
-
-    fn table(&self, seconds: u64) -> Table {
-        let most = self.resident.iter().max().copied().unwrap_or_default();
-        Table {
-            title: format!("Everything refused, for {seconds} s"),
-            columns: &["what", "number"],
-            rows: [
-                ("refused a second", self.refused / seconds.max(1)),
-                ("refused", self.refused),
-                ("reported", self.reported),
-                ("records lost, as counted", self.lost),
-                ("refusals neither reported nor counted", self.unaccounted),
-                ("most resident memory, MB", most / 1_000_000),
-            ]
-            .map(|(what, number)| vec![what.to_owned(), number.to_string()])
-            .to_vec(),
-            notes: Vec::new(),
-        }
-    }
-}
-
-fn bars(
-    pairs: &BTreeMap<(Mode, Mode), Vec<f64>>,
-    rounds: &[Round],
-    refused: &AllRefused,
-) -> Vec<Bar> {
+fn bars(pairs: &BTreeMap<(Mode, Mode), Vec<f64>>, rounds: &[Round], refused: &Watched) -> Vec<Bar> {
     let ratio = |less, more| pairs.get(&(less, more)).map(|ratios| median(ratios));
     let traced: Vec<&Round> = rounds.iter().filter(|r| r.mode == Mode::Default).collect();
     let missed: u64 = traced
