@@ -1,5 +1,7 @@
 //! `bench memory`: what connections and packets take.
 
+mod open;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,6 +12,7 @@ use super::measure::{self, Program, Run};
 use super::report::{Bar, Bound, Report, Table};
 use super::{Arguments, Bench, Part};
 use crate::exec;
+use open::Open;
 
 /// Connections of the captures.
 const CONNECTIONS: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
@@ -27,6 +30,8 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
         let load = Load::kept_alive(count);
         packets.push((count, peak(arguments, bench, "posts", load)?));
     }
+    // Tracing needs root; reading does not.
+    let open = exec::is_root().then(|| Open::measure(bench)).transpose()?;
     let base = connections.first().map_or(0, |(_, run)| run.peak_kib);
     let bytes = |run: &Run| run.peak_kib * 1024;
     let rows = |runs: &[(u64, Run)]| {
@@ -67,13 +72,42 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
                 rows: rows(&packets),
                 notes: Vec::new(),
             },
+            Table {
+                title: "Traced, with connections that are open at the same time".to_owned(),
+                columns: &["connections", "userspace MB", "maps in the kernel MB"],
+                rows: open
+                    .iter()
+                    .map(|open| {
+                        vec![
+                            open.connections.to_string(),
+                            format!("{:.1}", open.resident as f64 / 1e6),
+                            format!("{:.1}", open.maps as f64 / 1e6),
+                        ]
+                    })
+                    .collect(),
+                notes: vec![
+                    "As many as the limit of open files allows one server and one client \
+                     process, 100,000 at most."
+                        .to_owned(),
+                ],
+            },
         ],
-        bars: vec![Bar {
-            what: "memory, 1,000,000 connections, half never closed: MB",
-            bound: Bound::AtMost(600.0),
-            measured: connections.last().map(|(_, run)| bytes(run) as f64 / 1e6),
-        }],
-        data: json!({ "connections": connections, "exchanges": packets }),
+        bars: vec![
+            Bar {
+                what: "memory, 1,000,000 connections, half never closed: MB",
+                bound: Bound::AtMost(600.0),
+                measured: connections.last().map(|(_, run)| bytes(run) as f64 / 1e6),
+            },
+            Bar {
+                what: "memory, 100,000 connections open, traced: MB in userspace",
+                bound: Bound::AtMost(200.0),
+                measured: open
+                    .as_ref()
+                    .filter(|open| open.connections == open::OPEN)
+                    .map(|open| open.resident as f64 / 1e6),
+            },
+        ],
+        data: json!({ "connections": connections, "exchanges": packets, "open": open }),
     })
 }
 

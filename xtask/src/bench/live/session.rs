@@ -1,10 +1,9 @@
 //! A load from its beginning to its end, watched all the time.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::stand::{PORT, Stand};
@@ -44,7 +43,7 @@ impl Watched {
         let mut resident = Vec::new();
         for _ in 0..seconds {
             thread::sleep(Duration::from_secs(1));
-            resident.push(resident_bytes(watcher.pid())?);
+            resident.push(watcher.resident_bytes()?);
         }
         watcher::wait(&mut load, seconds)?;
         let reported = watcher.stop()?;
@@ -124,11 +123,4 @@ pub(super) fn losses(sessions: &[Watched]) -> Table {
         rows: sessions.iter().map(row).collect(),
         notes: Vec::new(),
     }
-}
-
-fn resident_bytes(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kib.context("no VmRSS")? * 1024)
 }

@@ -197,9 +197,10 @@ fn configuration(home: &Path) -> String {
     format!(
         r#"daemon off;
 worker_processes 1;
+worker_rlimit_nofile 150000;
 pid {home}/nginx.pid;
 error_log {home}/error.log warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 140000; }}
 http {{
     map $connection_requests $refused {{ default 0; ~00$ 1; }}
     map $status $was_refused {{ default 0; 403 1; }}
@@ -214,8 +215,9 @@ http {{
     keepalive_time 1d;
     sendfile on;
     root {home};
+    keepalive_timeout 1h;
     server {{
-        listen 127.0.0.1:{PORT} backlog=1024;
+        listen 0.0.0.0:{PORT} backlog=1024;
         listen 127.0.0.1:{OTHER_PORT} backlog=1024;
         add_header X-Exchange $connection-$connection_requests always;
         location = /some {{

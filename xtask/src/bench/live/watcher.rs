@@ -146,6 +146,14 @@ impl Running {
         self.tracer.pid()
     }
 
+    /// Its resident memory.
+    pub(in crate::bench) fn resident_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kib.context("no VmRSS")? * 1024)
+    }
+
     pub(in crate::bench) fn stop(self) -> Result<Reported> {
         self.tracer.interrupt()?;
         let finished = self.tracer.finish()?;
