@@ -1,12 +1,17 @@
 //! Which eBPF objects a process holds, and whether they are still in the kernel after its end.
 
+mod call;
+mod empty;
+mod run_time;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 
 use anyhow::{Context, Result, bail};
 
 use crate::wait::Deadline;
+pub use empty::EmptyPrograms;
+pub use run_time::{RunTime, RunTimes};
 
 /// Programs, links and maps, by their kernel ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,23 +53,7 @@ impl BpfObjects {
     /// # Errors
     /// Where the process is gone, or holds no program: then there is nothing to look for.
     pub fn of_process(pid: u32) -> Result<Self> {
-        let mut ids = BTreeSet::new();
-        let directory = format!("/proc/{pid}/fdinfo");
-        for entry in fs::read_dir(&directory).context(directory)? {
-            // A descriptor may close between the listing and the look.
-            let text = fs::read_to_string(entry?.path()).unwrap_or_default();
-            for line in text.lines() {
-                if let Some((name, id)) = line.split_once(':')
-                    && let Some(kind) = Kind::of_field(name)
-                {
-                    ids.insert((kind, id.trim().parse()?));
-                }
-            }
-        }
-        if !ids.iter().any(|(kind, _)| *kind == Kind::Program) {
-            bail!("process {pid} holds no eBPF program");
-        }
-        Ok(Self { ids })
+        Ok(Self { ids: held_by(pid)? })
     }
 
     /// Waits until the kernel has none of them any more.
@@ -91,33 +80,40 @@ impl BpfObjects {
     }
 }
 
+/// Kinds and ids of what a process holds, from /proc/PID/fdinfo.
+fn held_by(pid: u32) -> Result<BTreeSet<(Kind, u32)>> {
+    let mut ids = BTreeSet::new();
+    let directory = format!("/proc/{pid}/fdinfo");
+    for entry in fs::read_dir(&directory).context(directory)? {
+        // A descriptor may close between the listing and the look.
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        for line in text.lines() {
+            if let Some((name, id)) = line.split_once(':')
+                && let Some(kind) = Kind::of_field(name)
+            {
+                ids.insert((kind, id.trim().parse()?));
+            }
+        }
+    }
+    if !ids.iter().any(|(kind, _)| *kind == Kind::Program) {
+        bail!("process {pid} holds no eBPF program");
+    }
+    Ok(ids)
+}
+
 fn exists(kind: Kind, id: u32) -> Result<bool> {
     // union bpf_attr as the *_GET_FD_BY_ID commands read it: id, next id, open flags.
-    let attributes: [u32; 4] = [id, 0, 0, 0];
-    // SAFETY: the kernel reads at most the given number of bytes of `attributes`.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            kind.open_command(),
-            attributes.as_ptr(),
-            size_of_val(&attributes),
-        )
-    };
-    if fd >= 0 {
-        // SAFETY: the descriptor was just made and is used nowhere else.
-        unsafe { libc::close(i32::try_from(fd)?) };
-        return Ok(true);
-    }
-    match io::Error::last_os_error() {
-        e if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-        e => Err(e).context("asking the kernel for an eBPF object: this needs root"),
+    match call::open(kind.open_command(), &mut [id, 0, 0]) {
+        Ok(_) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(e) => Err(e).context("asking the kernel for an eBPF object: this needs root"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::os::fd::{AsRawFd, FromRawFd};
+    use std::os::fd::AsRawFd;
 
     use super::{Kind, exists};
 
@@ -142,22 +138,24 @@ mod tests {
 
     fn make_map() -> File {
         // BPF_MAP_CREATE: array, key 4 bytes, value 4 bytes, one entry.
-        let attributes: [u32; 8] = [2, 4, 4, 1, 0, 0, 0, 0];
-        // SAFETY: the kernel reads at most the given number of bytes of `attributes`.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                0,
-                attributes.as_ptr(),
-                size_of_val(&attributes),
-            )
-        };
-        assert!(
-            fd >= 0,
-            "{}: this needs root",
-            std::io::Error::last_os_error()
-        );
-        // SAFETY: the descriptor was just made and belongs to nobody else.
-        unsafe { File::from_raw_fd(i32::try_from(fd).unwrap()) }
+        super::call::open(0, &mut [2_u32, 4, 4, 1, 0, 0, 0, 0])
+            .unwrap()
+            .into()
+    }
+
+    #[test]
+    fn programs_are_counted_while_asked_for() {
+        let cgroup = crate::Cgroup::new().unwrap();
+        let netns = crate::Netns::new().unwrap();
+        let empty = super::EmptyPrograms::attach(&cgroup).unwrap();
+        let _counting = super::RunTimes::count().unwrap();
+        assert_eq!(empty.run_time().unwrap().runs, 0);
+        let inside = crate::Place::inside(&netns, &cgroup);
+        // Nobody listens there: that it is asked is enough.
+        drop(inside.output("curl", &["-sm1", "http://127.0.0.1:9"]));
+        let ran = empty.run_time().unwrap();
+        assert!(ran.runs > 0 && ran.nanos > 0, "{ran:?}");
+        let held = super::RunTime::of_process(std::process::id()).unwrap();
+        assert!(held.contains_key("lab_empty"), "{held:?}");
     }
 }

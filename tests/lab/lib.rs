@@ -31,7 +31,7 @@ mod stage;
 mod tracer;
 mod wait;
 
-pub use bpf::BpfObjects;
+pub use bpf::{BpfObjects, EmptyPrograms, RunTime, RunTimes};
 pub use cgroup::Cgroup;
 pub use client::{Answer, Client, ClientReport};
 pub use netns::Netns;

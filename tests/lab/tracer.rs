@@ -81,11 +81,23 @@ impl Tracer {
         place: Place<'_>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Self> {
+        Self::start_binary(&tracer_binary()?, place, arguments)
+    }
+
+    /// As [`Tracer::start_unread`], of a given binary.
+    ///
+    /// # Errors
+    /// As [`Tracer::start`].
+    pub fn start_binary<A: Into<OsString>>(
+        binary: &Path,
+        place: Place<'_>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Self> {
         let directory = TempDir::with_prefix("tracer403-lab-")?;
         let ready = directory.path().join("ready");
         let process = Place::spawn(
             place
-                .command(tracer_binary()?)
+                .command(binary)
                 .args(["live", "--json"])
                 .arg("--ready-file")
                 .arg(&ready)

@@ -62,6 +62,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     report(arguments, &known, &captures, &outcomes)
 }
 
+/// The captures of a folder.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn captures(directory: &Path) -> Result<Vec<PathBuf>> {
+    Ok(index::captures(directory)?
+        .into_iter()
+        .map(|capture| capture.path)
+        .collect())
+}
+
 /// What came out for a capture: the differences, or why there is no comparison.
 type Outcome = Result<Vec<Difference>>;
 

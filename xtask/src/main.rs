@@ -31,7 +31,7 @@ enum Task {
     Test(test::Arguments),
     /// Compare what `read` finds in a folder of captures with what tshark finds
     Corpora(corpora::Arguments),
-    /// Measure `read` beside tshark, tcpflow and ngrep on a generated capture
+    /// Measure reading, memory, and what tracing costs, beside other programs
     Bench(bench::Arguments),
     /// Hold the tool's verdicts against real refusals whose truth is known (needs root)
     Verdicts(verdicts::Arguments),

@@ -5,6 +5,7 @@ mod apt;
 mod kernel;
 mod lab;
 mod policy;
+mod suricata;
 
 use anyhow::{Context, Result, bail};
 
@@ -32,6 +33,13 @@ const TESTS: &[Need] = &[
     ("tcpflow", "tcpflow"),
     ("ngrep", "ngrep"),
     ("wrk", "wrk"),
+];
+
+/// What the benchmark compares with beyond that.
+const BENCH: &[Need] = &[
+    ("httpry", "httpry"),
+    ("editcap", "wireshark-common"),
+    ("debootstrap", "debootstrap"),
 ];
 
 /// The servers of the stages whose 403s have a known truth, and what is loaded into them.
@@ -62,6 +70,9 @@ pub(crate) struct Arguments {
     /// Also install the servers and tools that the tests use
     #[arg(long)]
     tests: bool,
+    /// Also install the programs that the benchmark compares with
+    #[arg(long)]
+    bench: bool,
     /// Change nothing: say what is missing, and fail if anything is
     #[arg(long)]
     check: bool,
@@ -77,6 +88,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ));
         steps.extend(lab::steps());
     }
+    if arguments.bench {
+        steps.push(Step::servers(
+            "programs of the benchmark",
+            &[DEMO, TESTS, BENCH].concat(),
+        ));
+        steps.push(suricata::step());
+    }
     go(steps, arguments.check)
 }
 
@@ -91,6 +109,7 @@ pub(crate) fn for_demo() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     run(&Arguments {
         tests: true,
+        bench: false,
         check: false,
     })
 }
