@@ -50,6 +50,19 @@ impl Selection {
         }
     }
 
+    /// The statuses of answers that are reported, from the first to the last of each range, both
+    /// included.
+    pub fn status_ranges(&self) -> Vec<(u16, u16)> {
+        if self.statuses.is_empty() {
+            return vec![(0, u16::MAX)];
+        }
+        let ranges = self.statuses.iter().filter_map(|pattern| match pattern {
+            StatusPattern::Between(first, last) => Some((*first, *last)),
+            StatusPattern::Missing => None,
+        });
+        ranges.collect()
+    }
+
     /// Whether an exchange is reported.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         self.matches_wire(exchange)
