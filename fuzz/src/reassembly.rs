@@ -143,6 +143,10 @@ impl Ledger {
                         held.bytes = (held.bytes + data.len()) % 700;
                         held.wakes_at = Some(chunk.at.plus(Duration::from_millis(100)));
                     }
+                    Piece::LeftOut { len } => {
+                        assert!(len > 0);
+                        account.next += len;
+                    }
                     Piece::Gap { len, kind } => {
                         assert!(len > 0);
                         account.next += len;

@@ -6,7 +6,10 @@
 //! arrays only: any bit pattern is a value. Integers are in the byte order of the host, as both
 //! sides run on it; addresses are bytes in network order.
 #![no_std]
+// For the one instruction in `hold` that no library offers on the kernel side's target.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod hold;
 #[cfg(feature = "std")]
 mod parse;
 #[cfg(feature = "std")]
@@ -16,6 +19,8 @@ pub use parse::Record;
 pub const EVENTS: &str = "EVENTS";
 /// Map: the counters, a `u64` per CPU at each index of [`counter`].
 pub const COUNTERS: &str = "COUNTERS";
+/// Map: the connections whose requests are held, [`hold::Slot`] by addresses.
+pub const HOLD: &str = "HOLD";
 
 /// Indices into [`COUNTERS`].
 pub mod counter {
@@ -35,8 +40,20 @@ pub mod counter {
     pub const OWNERS_FULL: u32 = 6;
     /// Words to peers that are not traced that found the ring buffer full.
     pub const LOST_TALKS: u32 = 7;
+    /// Requests that were held.
+    pub const HELD: u32 = 8;
+    /// Requests of those that were let go, as their answer is not wanted.
+    pub const LET_GO: u32 = 9;
+    /// Requests of those that were shipped, as their answer is, or to be decided in the tool.
+    pub const HELD_SHIPPED: u32 = 10;
+    /// Connections that could not be followed and were shipped whole.
+    pub const WHOLE: u32 = 11;
+    /// Wanted answers whose request was not held: it was evicted, or sent before the start.
+    pub const UNHELD: u32 = 12;
+    /// Connections for which there was no room.
+    pub const HOLD_FULL: u32 = 13;
     /// How many counters there are.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 14;
 }
 
 /// Global variables of the kernel side that the loader sets. Each is constant from then on, so the
@@ -51,6 +68,10 @@ pub mod global {
     /// `u32`: not 0 where packet probes may ask for the cookie of the network namespace
     /// (Linux 6.15).
     pub const NETNS_COOKIE: &str = "NETNS_COOKIE";
+    /// `u32`: not 0 where requests are held until their answer is known.
+    pub const HOLDING: &str = "HOLDING";
+    /// `[u64; 16]`: a bit for each status that is wanted, bit `status % 64` of word `status / 64`.
+    pub const STATUSES: &str = "STATUSES";
     /// `u64`: wake the tool early once this many bytes wait in the ring buffer.
     pub const WAKE_BYTES: &str = "WAKE_BYTES";
     /// `u32`: offset of `group_leader` in `struct task_struct`, in bytes; 0 where not known, and
@@ -74,6 +95,8 @@ pub mod global {
 
 /// Words of [`global::PORTS`].
 pub const PORT_WORDS: usize = 1024;
+/// Words of [`global::STATUSES`].
+pub const STATUS_WORDS: usize = 16;
 
 /// The largest packet that can be shipped, in bytes: the largest that the kernel builds
 /// (`GSO_MAX_SIZE`, BIG TCP) with all its headers.
@@ -97,6 +120,9 @@ pub const HOOK_EGRESS: u32 = 2;
 pub const LINK_RAW_IP: u32 = 1;
 /// [`PacketRecord::link`]: the bytes begin with an Ethernet header.
 pub const LINK_ETHERNET: u32 = 2;
+
+/// [`PacketRecord::settled`]: it says up to where both directions are settled.
+pub const SETTLED_BOTH: u16 = 1;
 
 /// [`OwnerRecord::used`]: the process sent bytes.
 pub const USED_SENT: u32 = 1;
@@ -145,6 +171,45 @@ pub struct PacketRecord {
     pub hook: u32,
     /// What the bytes begin with: [`LINK_RAW_IP`] or [`LINK_ETHERNET`].
     pub link: u32,
+    /// In its direction, no byte before this sequence number will come any more: it was shipped, or
+    /// left out on purpose.
+    pub settled_own: u32,
+    /// The same of the other direction.
+    pub settled_peer: u32,
+    /// [`SETTLED_BOTH`], or 0 where the two before this say nothing.
+    pub settled: u16,
+    /// Offset of the length field of its IP header, in bytes; 0 but where requests are held.
+    pub length_at: u16,
+    /// Zero.
+    pub padding: u32,
+}
+
+impl PacketRecord {
+    /// All zeros.
+    pub const fn new() -> Self {
+        Self {
+            kind: 0,
+            captured_len: 0,
+            at_ns: 0,
+            cookie: 0,
+            netns: 0,
+            wire_len: 0,
+            ifindex: 0,
+            hook: 0,
+            link: 0,
+            settled_own: 0,
+            settled_peer: 0,
+            settled: 0,
+            length_at: 0,
+            padding: 0,
+        }
+    }
+}
+
+impl Default for PacketRecord {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// A process used a socket of a traced port.
@@ -240,7 +305,7 @@ pub struct TalkRecord {
 }
 
 // A change of layout is a change of both sides: these make it a decision.
-const _: () = assert!(size_of::<PacketRecord>() == 48 && align_of::<PacketRecord>() == 8);
+const _: () = assert!(size_of::<PacketRecord>() == 64 && align_of::<PacketRecord>() == 8);
 const _: () = assert!(size_of::<OwnerRecord>() == 128 && align_of::<OwnerRecord>() == 8);
 const _: () = assert!(size_of::<ExecRecord>() == 288 && align_of::<ExecRecord>() == 8);
 const _: () = assert!(size_of::<TalkRecord>() == 200 && align_of::<TalkRecord>() == 8);

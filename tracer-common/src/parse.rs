@@ -46,6 +46,11 @@ fn packet(mut fields: Fields<'_>) -> Option<(PacketRecord, &[u8])> {
         ifindex: fields.u32()?,
         hook: fields.u32()?,
         link: fields.u32()?,
+        settled_own: fields.u32()?,
+        settled_peer: fields.u32()?,
+        settled: fields.u16()?,
+        length_at: fields.u16()?,
+        padding: fields.u32()?,
     };
     let packet = fields.0.get(..usize::try_from(header.captured_len).ok()?)?;
     Some((header, packet))
@@ -178,6 +183,17 @@ mod tests {
             offset_of!(PacketRecord, link),
             &LINK_RAW_IP.to_ne_bytes(),
         );
+        for (offset, field) in [
+            (
+                offset_of!(PacketRecord, settled_own),
+                &12u32.to_ne_bytes()[..],
+            ),
+            (offset_of!(PacketRecord, settled_peer), &13u32.to_ne_bytes()),
+            (offset_of!(PacketRecord, settled), &14u16.to_ne_bytes()),
+            (offset_of!(PacketRecord, length_at), &15u16.to_ne_bytes()),
+        ] {
+            put(&mut bytes, offset, field);
+        }
         put(&mut bytes, size_of::<PacketRecord>(), b"abcpadding");
         let Some(Record::Packet(header, packet)) = Record::from_bytes(&bytes) else {
             panic!("not read");
@@ -192,6 +208,11 @@ mod tests {
             ifindex: 11,
             hook: HOOK_EGRESS,
             link: LINK_RAW_IP,
+            settled_own: 12,
+            settled_peer: 13,
+            settled: 14,
+            length_at: 15,
+            padding: 0,
         };
         assert_eq!((header, packet), (expected, &b"abc"[..]));
     }

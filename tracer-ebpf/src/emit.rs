@@ -1,12 +1,15 @@
 //! The only way to the tool: one ring buffer, and counters for what did not fit.
 
 use core::arch::asm;
+use core::hint::black_box;
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::ring_buf::RingBufBytes;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
-use tracer_common::counter;
+use tracer_common::hold::{HELD_MAX, Slot};
+use tracer_common::{PacketRecord, counter};
 
 use crate::settings::WAKE_BYTES;
 
@@ -35,17 +38,43 @@ pub fn reserve<const SIZE: usize>(lost: u32) -> Option<RingBufBytes<'static>> {
 /// woken only as the backlog passes the mark where waiting could fill the buffer.
 #[inline(always)]
 pub fn submit(record: RingBufBytes<'static>) {
+    let flags = wake_flags(record.len() as u64);
+    record.submit(flags);
+}
+
+/// Hands the held request of a slot to the tool.
+#[inline(always)]
+pub fn held(slot: &Slot) {
+    let held = black_box(slot.record().captured_len.wrapping_sub(1)) & (HELD_MAX - 1);
+    let len = size_of::<PacketRecord>() as u64 + u64::from(held) + 1;
+    // The room follows the record.
+    let from = (&raw const *slot.record()).cast_mut();
+    // SAFETY: `len` bytes are within the slot, a map value.
+    let failed = unsafe {
+        bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            from.cast(),
+            len,
+            wake_flags(len),
+        )
+    };
+    if failed != 0 {
+        count(counter::LOST_PACKETS);
+    }
+}
+
+/// Whether the tool is woken for a record of this length.
+#[inline(always)]
+fn wake_flags(len: u64) -> u64 {
     let backlog = EVENTS.query(BPF_RB_AVAIL_DATA.into());
     let mark = WAKE_BYTES.load();
-    let passes_mark = backlog >= mark && backlog < mark + record.len() as u64 + RECORD_HEADER;
-    record.submit(
-        if passes_mark {
-            BPF_RB_FORCE_WAKEUP
-        } else {
-            BPF_RB_NO_WAKEUP
-        }
-        .into(),
-    );
+    let passes_mark = backlog >= mark && backlog < mark + len + RECORD_HEADER;
+    if passes_mark {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    }
+    .into()
 }
 
 /// What the kernel keeps in front of each record, and rounds up behind it, in bytes.

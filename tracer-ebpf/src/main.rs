@@ -9,6 +9,7 @@
 
 mod emit;
 mod exec;
+mod hold;
 mod owner;
 mod packet;
 mod settings;
@@ -31,42 +32,42 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 /// Packets into sockets of a cgroup.
 #[cgroup_skb(ingress)]
 pub fn cgroup_ingress(ctx: SkBuffContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_INGRESS, LINK_RAW_IP, Place::Socket);
+    packet::take(&ctx.skb, HOOK_INGRESS, LINK_RAW_IP, Place::Socket);
     PASS
 }
 
 /// Packets out of sockets of a cgroup.
 #[cgroup_skb(egress)]
 pub fn cgroup_egress(ctx: SkBuffContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_EGRESS, LINK_RAW_IP, Place::Socket);
+    packet::take(&ctx.skb, HOOK_EGRESS, LINK_RAW_IP, Place::Socket);
     PASS
 }
 
 /// Packets in through an interface with Ethernet headers.
 #[classifier]
 pub fn tc_ingress(ctx: TcContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_INGRESS, LINK_ETHERNET, Place::Interface);
+    packet::take(&ctx.skb, HOOK_INGRESS, LINK_ETHERNET, Place::Interface);
     NEXT
 }
 
 /// Packets out through an interface with Ethernet headers.
 #[classifier]
 pub fn tc_egress(ctx: TcContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_EGRESS, LINK_ETHERNET, Place::Interface);
+    packet::take(&ctx.skb, HOOK_EGRESS, LINK_ETHERNET, Place::Interface);
     NEXT
 }
 
 /// Packets in through an interface without link header (tunnels).
 #[classifier]
 pub fn tc_ingress_ip(ctx: TcContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_INGRESS, LINK_RAW_IP, Place::Interface);
+    packet::take(&ctx.skb, HOOK_INGRESS, LINK_RAW_IP, Place::Interface);
     NEXT
 }
 
 /// Packets out through an interface without link header (tunnels).
 #[classifier]
 pub fn tc_egress_ip(ctx: TcContext) -> i32 {
-    packet::ship_if_traced(&ctx.skb, HOOK_EGRESS, LINK_RAW_IP, Place::Interface);
+    packet::take(&ctx.skb, HOOK_EGRESS, LINK_RAW_IP, Place::Interface);
     NEXT
 }
 

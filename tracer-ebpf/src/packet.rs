@@ -10,12 +10,14 @@ use aya_ebpf::helpers::generated::{
     bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes,
 };
 use aya_ebpf::programs::sk_buff::SkBuff;
+use tracer_common::hold::Settled;
 use tracer_common::{
     HOOK_INGRESS, KIND_PACKET, LINK_ETHERNET, PacketRecord, SNAP_LEN_MAX, counter,
 };
 
 use crate::emit;
-use crate::settings::{NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
+use crate::hold::{self, Shipped};
+use crate::settings::{HOLDING, NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
 
 /// Where a probe meets packets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,13 +29,21 @@ pub enum Place {
     Interface,
 }
 
-/// Ships a packet that begins with `link`, unless it is none of ours.
+/// Takes in a packet that begins with `link`, unless it is none of ours: ships it, or lets the hold
+/// decide.
 #[inline(always)]
-pub fn ship_if_traced(skb: &SkBuff, hook: u32, link: u32, place: Place) {
+pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
     let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && ifindex(skb) == LO;
-    if !seen_before && is_traced(skb, link).unwrap_or(false) {
+    if seen_before {
+        return;
+    }
+    if HOLDING.load() != 0 {
+        if let Some(Shipped { longest, settled }) = hold::take(skb, hook, link, place) {
+            ship(skb, hook, link, place, longest, settled);
+        }
+    } else if is_traced(skb, link).unwrap_or(false) {
         emit::count(counter::PACKETS);
-        ship(skb, hook, link, place);
+        ship(skb, hook, link, place, u32::MAX, Settled::UNKNOWN);
     }
 }
 
@@ -53,12 +63,8 @@ const ETHERTYPE_QINQ: u16 = 0x88a8;
 /// ports; it counts as traced, for the tool puts fragments together. `None` where the packet is
 /// too short to be TCP.
 #[inline(always)]
-fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
-    let ip = if link == LINK_ETHERNET {
-        ip_after_ethernet(skb)?
-    } else {
-        0
-    };
+pub fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
+    let ip = ip_at(skb, link)?;
     // The shortest packet of TCP over IP has 40 bytes: both IPv4 headers, or that of IPv6.
     let head: [u8; 40] = load(skb, ip)?;
     let (tcp, fragment) = match head[0] >> 4 {
@@ -82,6 +88,15 @@ fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
     Some(traced(u16(&ports, 0), u16(&ports, 2)))
 }
 
+/// Offset of the IP header.
+#[inline(always)]
+pub fn ip_at(skb: &SkBuff, link: u32) -> Option<u32> {
+    match link {
+        LINK_ETHERNET => ip_after_ethernet(skb),
+        _ => Some(0),
+    }
+}
+
 /// Offset of the IP header in an Ethernet frame.
 #[inline(always)]
 fn ip_after_ethernet(skb: &SkBuff) -> Option<u32> {
@@ -96,7 +111,7 @@ fn ip_after_ethernet(skb: &SkBuff) -> Option<u32> {
     None
 }
 
-const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
 const IPV6_HEADER: u32 = 40;
 const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
@@ -142,9 +157,9 @@ fn tcp_after_ipv6(skb: &SkBuff, mut at: u32, mut next: u8) -> Option<(u32, bool)
 /// heads, one for a full Ethernet frame, doubling ones for what offload puts together. The largest
 /// four have room for the headers in front of 64 KiB and its multiples.
 #[inline(always)]
-fn ship(skb: &SkBuff, hook: u32, link: u32, place: Place) {
+pub fn ship(skb: &SkBuff, hook: u32, link: u32, place: Place, longest: u32, settled: Settled) {
     let wire_len = skb.len();
-    let snap_len = SNAP_LEN.load();
+    let snap_len = SNAP_LEN.load().min(longest);
     let captured_len = if wire_len > snap_len {
         emit::count(counter::CUT);
         snap_len
@@ -156,8 +171,8 @@ fn ship(skb: &SkBuff, hook: u32, link: u32, place: Place) {
         hook,
         link,
         place,
-        wire_len,
         captured_len,
+        settled,
     };
     match captured_len {
         0..=128 => packet.ship_in::<{ entry(128) }>(),
@@ -190,50 +205,60 @@ struct Packet<'a> {
     hook: u32,
     link: u32,
     place: Place,
-    wire_len: u32,
     captured_len: u32,
+    settled: Settled,
 }
 
 impl Packet<'_> {
     #[inline(always)]
     fn ship_in<const SIZE: usize>(&self) {
-        let Some(mut record) = emit::reserve::<SIZE>(counter::LOST_PACKETS) else {
+        let Some(mut entry) = emit::reserve::<SIZE>(counter::LOST_PACKETS) else {
             return;
         };
-        let header = PacketRecord {
-            kind: KIND_PACKET,
-            captured_len: self.captured_len,
-            // SAFETY: the helper takes nothing and returns a number.
-            at_ns: unsafe { bpf_ktime_get_ns() },
-            cookie: cookie(self.skb),
-            netns: netns(self.skb, self.place),
-            wire_len: self.wire_len,
-            ifindex: ifindex(self.skb),
-            hook: self.hook,
-            link: self.link,
-        };
+        let mut header = record(self.skb, self.hook, self.link, self.place);
+        header.captured_len = self.captured_len;
+        header.settled = self.settled.says;
+        header.settled_own = self.settled.own;
+        header.settled_peer = self.settled.peer;
         // SAFETY: the entry is longer than a header, and eight-byte aligned as every entry is.
-        unsafe { record.as_mut_ptr().cast::<PacketRecord>().write(header) };
+        unsafe { entry.as_mut_ptr().cast::<PacketRecord>().write(header) };
         // The verifier has to see at the call itself that the length is at least 1 (it refuses 0)
         // and at most the room that is left. One less, it takes one comparison to show both; the
         // black box keeps the compiler from leaving that out for what it knows of the size class.
         let but_one = black_box(self.captured_len.wrapping_sub(1));
         if but_one >= (SIZE - HEADER) as u32 {
             emit::count(counter::UNREADABLE);
-            return record.discard(0);
+            return entry.discard(0);
         }
         let len = but_one + 1;
         // SAFETY: `len` bytes lie between the header and the end of the entry.
         let failed = unsafe {
-            let to = record.as_mut_ptr().add(HEADER);
+            let to = entry.as_mut_ptr().add(HEADER);
             bpf_skb_load_bytes(self.skb.skb.cast(), 0, to.cast(), len)
         };
         if failed == 0 {
-            emit::submit(record);
+            emit::submit(entry);
         } else {
             emit::count(counter::UNREADABLE);
-            record.discard(0);
+            entry.discard(0);
         }
+    }
+}
+
+/// A record of a packet, without its bytes.
+#[inline(always)]
+pub fn record(skb: &SkBuff, hook: u32, link: u32, place: Place) -> PacketRecord {
+    PacketRecord {
+        kind: KIND_PACKET,
+        // SAFETY: the helper takes nothing and returns a number.
+        at_ns: unsafe { bpf_ktime_get_ns() },
+        cookie: cookie(skb),
+        netns: netns(skb, place),
+        wire_len: skb.len(),
+        ifindex: ifindex(skb),
+        hook,
+        link,
+        ..PacketRecord::new()
     }
 }
 
@@ -243,8 +268,9 @@ fn cookie(skb: &SkBuff) -> u64 {
     unsafe { bpf_get_socket_cookie(skb.skb.cast()) }
 }
 
+/// Cookie of the network namespace; 0 where not known.
 #[inline(always)]
-fn netns(skb: &SkBuff, place: Place) -> u64 {
+pub fn netns(skb: &SkBuff, place: Place) -> u64 {
     if place == Place::Interface || NETNS_COOKIE.load() == 0 {
         return 0;
     }
@@ -260,7 +286,7 @@ fn ifindex(skb: &SkBuff) -> u32 {
 
 /// Bytes of the packet at an offset; `None` where it ends before.
 #[inline(always)]
-fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
+pub fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: the array has room for the `N` bytes that are asked for.
     let failed =
@@ -270,6 +296,6 @@ fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
 
 /// A big-endian number in a header. The offset is a constant below the array's length.
 #[inline(always)]
-fn u16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
+pub fn u16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }

@@ -1,10 +1,16 @@
 //! What the loader sets before the programs are loaded; see `tracer_common::global`.
 
+use core::hint::black_box;
+
 use aya_ebpf::Global;
-use tracer_common::{PORT_WORDS, SNAP_LEN_MAX};
+use tracer_common::{PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS};
 
 #[unsafe(no_mangle)]
 static PORTS: [u64; PORT_WORDS] = [0; PORT_WORDS];
+#[unsafe(no_mangle)]
+static STATUSES: [u64; STATUS_WORDS] = [0; STATUS_WORDS];
+#[unsafe(no_mangle)]
+pub static HOLDING: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static SNAP_LEN: Global<u32> = Global::new(SNAP_LEN_MAX);
 #[unsafe(no_mangle)]
@@ -48,4 +54,19 @@ pub fn is_traced(port: u16) -> bool {
             .read_volatile()
     };
     word >> (port & 63) & 1 != 0
+}
+
+/// Whether answers of this status, of three digits, are wanted.
+#[inline(always)]
+pub fn wants_status(status: u32) -> bool {
+    // The compiler knows that three digits need no mask; the verifier does not.
+    let index = black_box(status >> 6) & (STATUS_WORDS as u32 - 1);
+    // SAFETY: the index is below the length of the array; volatile as for the ports.
+    let word = unsafe {
+        (&raw const STATUSES)
+            .cast::<u64>()
+            .add(index as usize)
+            .read_volatile()
+    };
+    word >> (status & 63) & 1 != 0
 }

@@ -56,7 +56,8 @@ fn main() -> ExitCode {
 #[cfg(feature = "live")]
 fn live(arguments: &Live) -> Result<Ending> {
     use std::time::Duration;
-    use tracer403::source::live::{Attach, Interfaces, LiveSource, Options};
+    use tracer403::cli::CaptureMode;
+    use tracer403::source::live::{Attach, Capture, Hold, Interfaces, LiveSource, Options};
 
     let Live {
         capture,
@@ -82,10 +83,30 @@ fn live(arguments: &Live) -> Result<Ending> {
         attach,
         ring_bytes: capture.ring_size,
         snap_len: capture.snaplen.unwrap_or(usual.snap_len),
+        capture: match capture.capture {
+            CaptureMode::All => Capture::All,
+            CaptureMode::Hold => {
+                // Errors of other hops tell why a request was refused.
+                let mut statuses = filter.selection().status_ranges();
+                statuses.push((400, 599));
+                Capture::Hold(Hold {
+                    connections: capture.hold_connections,
+                    statuses,
+                })
+            }
+        },
     };
     let mut source = LiveSource::start(&options, Arc::clone(&stop))?;
     eprintln!("{}", source.started());
     eprintln!("ports: {}", options.ports);
+    if let Capture::Hold(hold) = &options.capture {
+        let bytes = u64::from(hold.connections) * Hold::BYTES_EACH as u64;
+        eprintln!(
+            "holding requests of up to {} connections in {} MiB of the kernel's memory",
+            hold.connections,
+            bytes.div_ceil(1 << 20)
+        );
+    }
     eprintln!("reporting {}; Ctrl-C ends", filter.selection());
     let inputs = source
         .started()
@@ -103,6 +124,9 @@ fn live(arguments: &Live) -> Result<Ending> {
         stop_after(duration, Arc::clone(&stop));
     }
     session.drive(&mut source);
+    if let Capture::Hold(_) = &options.capture {
+        eprintln!("{}", source.held()?);
+    }
     return Ok(session.finish());
 
     fn stop_after(duration: Duration, stop: Arc<AtomicBool>) {

@@ -333,6 +333,18 @@ pub struct Packet {
     pub direction: Direction,
     /// The connection it is of.
     pub conn: ConnId,
+    /// Up to where its connection was settled; `None` where that was not said.
+    pub settled: Option<Settled>,
+}
+
+/// Sequence numbers before which nothing more of a connection will come: what is missing there was
+/// left out on purpose, in whole messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// In the direction of the packet that says so.
+    pub own: u32,
+    /// In the other direction.
+    pub peer: u32,
 }
 
 impl fmt::Display for Timestamp {

@@ -9,7 +9,8 @@
 //! **Gaps.** A hole is given up, and what waits behind it handed out, when it is open for longer
 //! than `limits.acked_hole` after the receiver acknowledged bytes behind it, or for longer than
 //! `limits.open_hole` in any case; when what waits is over `limits.out_of_order`; and when the
-//! connection ends. Bytes that were left out of the capture are a gap of another kind at once.
+//! connection ends. Bytes that were left out of the capture are a gap of another kind at once, and
+//! so is what a packet says to be settled ([`Settled`](crate::model::Settled)) and is not there.
 //!
 //! **Which end is the client** is told in `orient.rs`. A connection whose handshake was not seen
 //! starts with its first segment that carries bytes.
@@ -65,6 +66,11 @@ pub enum Piece<'a> {
         len: u64,
         /// Why.
         kind: GapKind,
+    },
+    /// Messages that were left out of the capture, whole, as nobody wanted them.
+    LeftOut {
+        /// How many bytes.
+        len: u64,
     },
     /// There will be no more in this direction.
     End(EndKind),

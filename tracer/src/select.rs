@@ -55,6 +55,19 @@ impl Selection {
         !any(&self.statuses, |p| p.matches(Some(status)))
     }
 
+    /// The statuses of answers that are reported, from the first to the last of each range, both
+    /// included.
+    pub fn status_ranges(&self) -> Vec<(u16, u16)> {
+        if self.statuses.is_empty() {
+            return vec![(0, u16::MAX)];
+        }
+        let ranges = self.statuses.iter().filter_map(|pattern| match pattern {
+            StatusPattern::Between(first, last) => Some((*first, *last)),
+            StatusPattern::Missing => None,
+        });
+        ranges.collect()
+    }
+
     /// Whether an exchange is reported.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         self.matches_wire(exchange)

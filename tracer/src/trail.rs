@@ -78,6 +78,7 @@ impl Trails {
             data: frame.data.to_vec(),
             direction,
             conn,
+            settled: frame.vantage.settled,
         };
         trail.bytes += cost(&packet);
         self.bytes += cost(&packet);

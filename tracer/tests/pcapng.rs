@@ -410,6 +410,7 @@ fn read(path: &Path) -> Back {
                 data: frame.data.to_vec(),
                 direction: Direction::ClientToServer,
                 conn: ConnId::default(),
+                settled: None,
             },
             frame.vantage.hook,
         )),
@@ -447,6 +448,7 @@ fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
         data: vec![number as u8; 80 + i as usize],
         direction,
         conn: ConnId(number),
+        settled: None,
     };
     let exchange = Exchange {
         conn: ConnId(number),

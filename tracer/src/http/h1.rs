@@ -245,6 +245,19 @@ impl Side {
         self.lose();
     }
 
+    /// Steps over messages that were left out, whole: the next one begins behind them.
+    pub(super) fn left_out(&mut self, len: u64, cx: &mut Context<'_>) {
+        if matches!(self.state, State::Opening | State::Start) && self.buf.is_empty() {
+            self.last_at = cx.at;
+            self.state = State::Start;
+            return;
+        }
+        self.gap(len, GapKind::Skipped, cx);
+        if matches!(self.state, State::Lost) && !self.tls {
+            self.state = State::Start;
+        }
+    }
+
     /// No more bytes will come.
     pub(super) fn end(&mut self, end: MessageEnd, cx: &mut Context<'_>) {
         if let State::Doubtful(body) = self.state {

@@ -137,6 +137,7 @@ impl Http {
         match chunk.piece {
             Piece::Data(data) => side.data(data, &mut context),
             Piece::Gap { len, kind } => side.gap(len, kind, &mut context),
+            Piece::LeftOut { len } => side.left_out(len, &mut context),
             Piece::End(kind) => side.end(message_end(kind), &mut context),
         }
         if self.shared.switched.is_some() {

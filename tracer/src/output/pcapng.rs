@@ -22,6 +22,9 @@ use crate::model::{Case, Health, LossPlace, Packet, Timestamp, Told};
 use blocks::{block, custom, option, padded};
 use owners::Owners;
 
+/// The option for bytes of a format of one's own, which may be copied with its packet.
+const CUSTOM_BINARY: u16 = 2989;
+
 /// Raw IP, for a file that holds statistics and no packet.
 const LINKTYPE_RAW: u16 = 101;
 
@@ -91,12 +94,15 @@ impl<W: Write> PcapngSink<W> {
             out.extend_from_slice(&captured.to_le_bytes());
             out.extend_from_slice(&packet.wire_len.max(captured).to_le_bytes());
             padded(out, &packet.data);
-            if flags != 0 || !comments.is_empty() {
+            if flags != 0 || !comments.is_empty() || packet.settled.is_some() {
                 for comment in comments {
                     option(out, 1, comment.as_bytes());
                 }
                 if flags != 0 {
                     option(out, 2, &flags.to_le_bytes());
+                }
+                if let Some(settled) = packet.settled {
+                    option(out, CUSTOM_BINARY, &blocks::settled(settled));
                 }
                 option(out, 0, &[]);
             }

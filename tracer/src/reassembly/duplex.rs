@@ -126,10 +126,16 @@ impl Duplex {
             return Taken::Implausible;
         };
         mine.seen = true;
+        let settled = segment.vantage.settled;
         let need = match segment.flags.ack {
             true => other.acknowledge(segment.ack),
             false => 0,
         };
+        if let Some(settled) = settled {
+            self.settle(dir.reverse(), settled.peer, segment.at, out);
+            self.settle(dir, settled.own, segment.at, out);
+        }
+        let (mine, other) = self.split(dir);
         take(mine, other, dir, segment, span, need, out);
         if !mine.store.is_empty() || !other.store.is_empty() {
             self.pump(out);
@@ -177,6 +183,26 @@ impl Duplex {
                 stream.end();
                 out.chunk(now.at, dir, offset, Piece::End(kind));
             }
+        }
+    }
+
+    /// Nothing more will come before this sequence number: what is missing was left out.
+    fn settle<F>(&mut self, dir: Direction, seq: u32, at: Timestamp, out: &mut Outlet<'_, F>) {
+        let Some(end) = self.stream(dir).offset(seq) else {
+            return;
+        };
+        let end = u64::try_from(end).unwrap_or(0);
+        loop {
+            self.pump(out);
+            let (stream, _) = self.split(dir);
+            let held = stream.store.first().map_or(u64::MAX, |(at, _)| at);
+            let until = end.min(held).min(stream.fin());
+            if stream.ended || until <= stream.next {
+                return;
+            }
+            let (offset, len) = (stream.next, until - stream.next);
+            stream.advance(len);
+            out.chunk(at, dir, offset, Piece::LeftOut { len });
         }
     }
 

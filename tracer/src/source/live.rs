@@ -30,6 +30,7 @@ use tokio::runtime::Runtime;
 use self::attach::Attachments;
 use self::clock::KernelClock;
 use self::counters::Counters;
+pub use self::counters::Held;
 use self::kernel_log::KernelLog;
 use self::load::Loaded;
 #[cfg(test)]
@@ -54,6 +55,8 @@ pub struct Options {
     /// At most this many bytes of a packet are copied. The kernel's packets are longer than the
     /// network's, as it cuts and joins them at the interface.
     pub snap_len: u32,
+    /// Which of the packets are copied.
+    pub capture: Capture,
 }
 
 impl Options {
@@ -70,8 +73,34 @@ impl Default for Options {
             attach: Attach::Cgroup(None),
             ring_bytes: 64 << 20,
             snap_len: tracer_common::SNAP_LEN_MAX,
+            capture: Capture::All,
         }
     }
+}
+
+/// Which packets are copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Every one of a traced port.
+    All,
+    /// Those of exchanges with a wanted answer: the kernel side holds each request until the status
+    /// of its answer is known. What it cannot follow is copied all the same.
+    Hold(Hold),
+}
+
+/// How requests are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Connections whose requests can be held at once; each takes [`Hold::BYTES_EACH`] in the
+    /// kernel. Past it the one that was silent for longest is no longer followed.
+    pub connections: u32,
+    /// Statuses of wanted answers: from the first to the last, both included.
+    pub statuses: Vec<(u16, u16)>,
+}
+
+impl Hold {
+    /// Memory in the kernel for each connection, in bytes.
+    pub const BYTES_EACH: usize = size_of::<tracer_common::hold::Slot>();
 }
 
 /// Where to look at packets.
@@ -165,8 +194,9 @@ impl LiveSource {
             .filter_map(|o| translator.owner(o))
             .collect();
         let missing = started.missing.iter().cloned().map(Record::Missing);
-        let watching = started
-            .is_watching()
+        // Who was asked for an answer that was let go is not known: nothing may be concluded from
+        // silence.
+        let watching = (started.is_watching() && options.capture == Capture::All)
             .then(|| Record::Watching { at: clock.now() });
         let first = watching
             .into_iter()
@@ -203,6 +233,14 @@ impl LiveSource {
     /// Where the kernel does not let its counters be read.
     pub fn packets_seen(&self) -> Result<u64, SourceError> {
         self.counters.packets()
+    }
+
+    /// What came of the requests that were held so far.
+    ///
+    /// # Errors
+    /// Where the kernel does not let its counters be read.
+    pub fn held(&self) -> Result<Held, SourceError> {
+        self.counters.held()
     }
 
     /// Waits until the kernel side wants to be read, [`WAIT`] at most.

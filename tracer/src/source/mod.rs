@@ -12,7 +12,7 @@ pub mod unread;
 
 use std::net::SocketAddr;
 
-use crate::model::{Around, LossPlace, MissingProbe, Owner, Talk, Timestamp};
+use crate::model::{Around, LossPlace, MissingProbe, Owner, Settled, Talk, Timestamp};
 
 /// One thing that a source saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,8 @@ pub struct Vantage {
     pub netns: u64,
     /// Index of the interface in that namespace; 0 where not known.
     pub ifindex: u32,
+    /// Up to where its connection is settled; `None` where that is not said.
+    pub settled: Option<Settled>,
 }
 
 /// Which way a packet was going where it was seen.

@@ -214,7 +214,7 @@ impl<'t> Run<'t> {
         let offset = self.offsets[side];
         match piece {
             Piece::Data(data) => self.offsets[side] += data.len() as u64,
-            Piece::Gap { len, .. } => self.offsets[side] += len,
+            Piece::Gap { len, .. } | Piece::LeftOut { len } => self.offsets[side] += len,
             Piece::End(_) => self.ended[side] = true,
         }
         let chunk = Chunk {

@@ -1,5 +1,7 @@
 //! The framing of pcapng: blocks and options, always in little-endian byte order.
 
+use crate::model::Settled;
+
 /// Appends a block: type, length, what `body` writes, padding, and the length again.
 pub(super) fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
@@ -27,6 +29,16 @@ pub(super) fn custom(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(&ENTERPRISE.to_le_bytes());
         padded(out, text.as_bytes());
     });
+}
+
+/// The value of a custom option that says up to where a packet's connection is settled: the
+/// enterprise number, the tool's name, and both sequence numbers.
+pub(super) fn settled(settled: Settled) -> Vec<u8> {
+    let mut value = ENTERPRISE.to_le_bytes().to_vec();
+    value.extend_from_slice(b"tracer403 settled ");
+    value.extend_from_slice(&settled.own.to_le_bytes());
+    value.extend_from_slice(&settled.peer.to_le_bytes());
+    value
 }
 
 /// Appends an option; nothing where the value is longer than an option can be.

@@ -99,7 +99,7 @@ proptest! {
             ok &= next[way] == chunk.offset && !ended[way];
             match chunk.piece {
                 Piece::Data(data) => next[way] += data.len() as u64,
-                Piece::Gap { len, .. } => next[way] += len,
+                Piece::Gap { len, .. } | Piece::LeftOut { len } => next[way] += len,
                 Piece::End(_) => ended[way] = true,
             }
         };
@@ -275,7 +275,7 @@ fn replay(talk: &Conversation, fates: &[Fate]) -> Seen {
                 }
                 seen.delivered[way] += data.len() as u64;
             }
-            Piece::Gap { len, .. } => seen.lost[way] += len,
+            Piece::Gap { len, .. } | Piece::LeftOut { len } => seen.lost[way] += len,
             Piece::End(kind) => seen.ends[way] = kind,
         }
         seen.steps

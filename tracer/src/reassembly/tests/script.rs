@@ -217,6 +217,7 @@ fn show(event: &Event<'_>) -> String {
             GapKind::Lost => format!("?{len}"),
             GapKind::Skipped => format!("~{len}"),
         },
+        Piece::LeftOut { len } => format!("-{len}"),
         Piece::End(EndKind::Fin) => ".fin".to_owned(),
         Piece::End(EndKind::Reset) => ".rst".to_owned(),
         Piece::End(EndKind::Idle) => ".idle".to_owned(),

@@ -1,5 +1,7 @@
 //! The kernel side's counters, turned into records of what was lost.
 
+use std::fmt;
+
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
 use tracer_common::{COUNTERS, counter};
@@ -15,6 +17,44 @@ const LOSSES: [(u32, LossPlace); 5] = [
     (counter::LOST_TALKS, LossPlace::RingTalk),
     (counter::UNREADABLE, LossPlace::PacketUnreadable),
 ];
+
+/// What came of the requests that the kernel side held: every count starts at 0 and only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Requests that were held.
+    pub requests: u64,
+    /// Of those, requests that were let go, as their answer was not wanted.
+    pub let_go: u64,
+    /// Of those, requests that were shipped, as their answer was wanted.
+    pub shipped: u64,
+    /// Connections that could not be followed, and were shipped whole.
+    pub whole: u64,
+    /// Wanted answers whose request was not held: it was pushed out by others, or sent before the
+    /// start. They are reported without it.
+    pub unheld: u64,
+    /// Packets that could not be followed, as there was no room for their connection; they were
+    /// shipped as they were.
+    pub no_room: u64,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            requests,
+            let_go,
+            shipped,
+            whole,
+            unheld,
+            no_room,
+        } = self;
+        write!(
+            f,
+            "requests held in the kernel: {requests}; let go: {let_go}; shipped: {shipped}; \
+             connections followed whole: {whole}; answers reported without their request: {unheld}; \
+             packets without room to follow: {no_room}"
+        )
+    }
+}
 
 pub(super) struct Counters {
     map: PerCpuArray<MapData, u64>,
@@ -36,6 +76,18 @@ impl Counters {
     /// Packets of traced ports that were seen.
     pub(super) fn packets(&self) -> Result<u64, SourceError> {
         self.total(counter::PACKETS)
+    }
+
+    /// What came of the requests that were held.
+    pub(super) fn held(&self) -> Result<Held, SourceError> {
+        Ok(Held {
+            requests: self.total(counter::HELD)?,
+            let_go: self.total(counter::LET_GO)?,
+            shipped: self.total(counter::HELD_SHIPPED)?,
+            whole: self.total(counter::WHOLE)?,
+            unheld: self.total(counter::UNHELD)?,
+            no_room: self.total(counter::HOLD_FULL)?,
+        })
     }
 
     /// Hands out what was lost since the last call.
@@ -66,7 +118,7 @@ impl Counters {
     }
 }
 
-fn broken(why: impl std::fmt::Display) -> SourceError {
+fn broken(why: impl fmt::Display) -> SourceError {
     SourceError::Live(format!(
         "cannot read the kernel side's counters ({COUNTERS}): {why}"
     ))

@@ -5,10 +5,10 @@ use aya::programs::{BtfTracePoint, CgroupSkb, ProgramError, SchedClassifier};
 use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tracer_common::{EVENTS, PORT_WORDS, SNAP_LEN_MAX, global};
+use tracer_common::{EVENTS, HOLD, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS, global};
 
 use super::attach::Target;
-use super::{Attached, Options, Started};
+use super::{Attached, Capture, Hold, Options, Started};
 use crate::host;
 use crate::model::MissingProbe;
 use crate::ports::Ports;
@@ -54,6 +54,10 @@ fn load_with(
     netns_cookie: NetnsCookie,
 ) -> Result<(Ebpf, Result<(), String>), SourceError> {
     let ports = port_bits(&options.ports);
+    let (holding, connections, statuses) = match &options.capture {
+        Capture::All => (0u32, 1, [0; STATUS_WORDS]),
+        Capture::Hold(hold) => (1, hold.connections.max(1), status_bits(hold)),
+    };
     let snap_len = options.snap_len.clamp(1, SNAP_LEN_MAX);
     let skip_lo_ingress = u32::from(target.is_whole_host());
     let netns_cookie = u32::from(netns_cookie == NetnsCookie::Wanted);
@@ -76,6 +80,8 @@ fn load_with(
     raise_memlock();
     let mut ebpf = EbpfLoader::new()
         .override_global(global::PORTS, &ports, true)
+        .override_global(global::HOLDING, &holding, true)
+        .override_global(global::STATUSES, &statuses, true)
         .override_global(global::SNAP_LEN, &snap_len, true)
         .override_global(global::SKIP_LO_INGRESS, &skip_lo_ingress, true)
         .override_global(global::NETNS_COOKIE, &netns_cookie, true)
@@ -89,6 +95,7 @@ fn load_with(
         .override_global(global::UNIX_ADDRESS_LEN, &unix_address_len, true)
         .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
+        .map_max_entries(HOLD, connections)
         .load(OBJECT)
         .map_err(|error| refused(&error.to_string()))?;
     let packets = load_packet_probes(&mut ebpf, target);
@@ -227,6 +234,21 @@ fn port_bits(ports: &Ports) -> [u64; PORT_WORDS] {
     bits
 }
 
+/// A bit for each status.
+fn status_bits(hold: &Hold) -> [u64; STATUS_WORDS] {
+    let mut bits = [0; STATUS_WORDS];
+    for status in hold
+        .statuses
+        .iter()
+        .flat_map(|(first, last)| *first..=(*last).min(999))
+    {
+        if let Some(word) = bits.get_mut(usize::from(status / 64)) {
+            *word |= 1 << (status % 64);
+        }
+    }
+    bits
+}
+
 /// Before Linux 5.11 maps count against a limit that is 64 KiB by default. Where it cannot be
 /// raised, creating the ring buffer says so.
 fn raise_memlock() {
@@ -262,8 +284,9 @@ mod tests {
     #[test]
     fn the_verifier_accepts_every_probe() {
         let btf = Btf::from_sys_fs().unwrap();
-        for netns_cookie in [0u32, 1] {
+        for (netns_cookie, holding) in [(0u32, 0u32), (1, 0), (0, 1), (1, 1)] {
             let mut ebpf = EbpfLoader::new()
+                .override_global(global::HOLDING, &holding, true)
                 .override_global(global::NETNS_COOKIE, &netns_cookie, true)
                 .load(OBJECT)
                 .unwrap();

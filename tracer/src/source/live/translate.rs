@@ -9,7 +9,7 @@ use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 use super::clock::KernelClock;
 use super::{Attach, cgroup};
 use crate::host::{Listening, OwnerEvent, ProcessTable};
-use crate::model::{Talk, UnreadPeer};
+use crate::model::{Settled, Talk, UnreadPeer};
 use crate::source::{Frame, Hook, Record, SocketOwner, SocketUse, Vantage, unread};
 
 const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_nanos());
@@ -145,6 +145,10 @@ impl Translator {
                 cookie: header.cookie,
                 netns: header.netns,
                 ifindex: header.ifindex,
+                settled: (header.settled != 0).then_some(Settled {
+                    own: header.settled_own,
+                    peer: header.settled_peer,
+                }),
             },
         }
     }

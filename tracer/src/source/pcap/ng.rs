@@ -3,7 +3,7 @@
 use super::input::BUFFER;
 use super::order::Order;
 use super::{Step, comment, told, wire_len};
-use crate::model::{LossPlace, Timestamp};
+use crate::model::{LossPlace, Settled, Timestamp};
 use crate::ports::Ports;
 use crate::source::{Frame, Hook, Record, Vantage};
 
@@ -196,6 +196,11 @@ impl Pcapng {
                         sink(Record::Owner(owner));
                     }
                 }
+                2989 => {
+                    if let Some(settled) = settled(self.order, value) {
+                        vantage.settled = Some(settled);
+                    }
+                }
                 2 => vantage.hook = hook(self.order.u32_at(value, 0).unwrap_or_default()),
                 _ => {}
             }
@@ -273,6 +278,19 @@ impl Pcapng {
         }
         Ok(())
     }
+}
+
+/// The custom option that this tool writes (`output/pcapng/blocks.rs`); `None` where it is somebody
+/// else's. Its sequence numbers are in little-endian order, as every byte of the tool's files.
+fn settled(order: Order, value: &[u8]) -> Option<Settled> {
+    if order.u32_at(value, 0)? != told::ENTERPRISE {
+        return None;
+    }
+    let numbers = value.get(4..)?.strip_prefix(b"tracer403 settled ")?;
+    Some(Settled {
+        own: Order::Little.u32_at(numbers, 0)?,
+        peer: Order::Little.u32_at(numbers, 4)?,
+    })
 }
 
 fn enhanced_packet(order: Order, body: &[u8]) -> Option<Packet> {

@@ -1,0 +1,563 @@
+//! Holding requests back until their answer is known: the state of one connection, and what a
+//! packet does to it.
+//!
+//! The same code runs in the kernel and in the tests of the host, so it is written over [`World`].
+//! A request is held from its first byte; the status line of its answer decides whether both are
+//! shipped or let go. What cannot be followed is shipped whole from then on: pipelined requests,
+//! segments out of order, chunked requests, heads longer than the room, whatever is not HTTP/1.
+//!
+//! Two CPUs can work on both directions of a connection at once. Each direction writes its own half
+//! of the slot only. What one misses of the other is at most that more is shipped, or that bytes of
+//! a request which come at the very moment of its answer are left out.
+
+mod scan;
+
+use crate::{PacketRecord, SETTLED_BOTH, counter};
+pub use scan::status;
+use scan::{End, Scan};
+
+/// Bytes of a request that are held, with the headers of its first packet.
+pub const HELD_MAX: u32 = 4096;
+/// Bytes that are copied at once behind the first packet's.
+pub const PIECE_MAX: u32 = 512;
+/// Room for held bytes: a piece can begin at the last of [`HELD_MAX`].
+pub const ROOM: usize = (HELD_MAX + PIECE_MAX) as usize;
+/// Bytes of payload that are shipped of each direction of an exchange from its answer on, in bytes.
+/// Of what follows only the headers are shipped.
+pub const STREAM_MAX: u32 = 256 << 10;
+/// Bytes of headers in front of the payload that are held.
+const HEADERS_MAX: u32 = 256;
+
+/// Bytes of the rest of a body that is left out at once: half of the sequence numbers that the tool
+/// can tell from earlier ones.
+const BODY_MAX: u64 = 1 << 29;
+
+/// A TCP segment, as its headers tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
+    /// Offset of the payload in the packet, in bytes.
+    pub payload_at: u32,
+    /// Bytes of payload.
+    pub len: u32,
+    /// Whether it ends its direction or the connection: FIN or RST.
+    pub closes: bool,
+}
+
+/// Sequence numbers before which nothing more will come: it was shipped, or left out on purpose.
+///
+/// No `Option` of it: what an empty one holds is undefined, which the verifier refuses to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// In the direction of the packet that says so.
+    pub own: u32,
+    /// In the other direction.
+    pub peer: u32,
+    /// [`SETTLED_BOTH`], or 0 where the two say nothing.
+    pub says: u16,
+}
+
+impl Settled {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        own: 0,
+        peer: 0,
+        says: 0,
+    };
+}
+
+/// What the state machine needs of the place where it runs: the packet in hand, and the way out.
+pub trait World {
+    /// The first bytes of the payload; zeros behind its end.
+    fn start(&self) -> [u8; 16];
+    /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`], from its beginning to that of the room.
+    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool;
+    /// Copies `len` bytes, 1 to [`PIECE_MAX`], from an offset in the packet to one in the room
+    /// below [`HELD_MAX`].
+    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool;
+    /// A record of the packet, without its bytes.
+    fn record(&self) -> PacketRecord;
+    /// Whether answers of this status are wanted.
+    fn wants(&self, status: u32) -> bool;
+    /// Ships the held request, before the packet in hand where that is shipped too.
+    fn ship_held(&mut self, slot: &Slot);
+    /// Ships the packet with at most this many bytes of its payload. Said more than once, the last
+    /// time counts.
+    fn ship(&mut self, payload: u32, settled: Settled);
+    /// Adds one to a counter.
+    fn count(&mut self, counter: u32);
+}
+
+/// One connection. All zeros is one of which nothing is known.
+#[repr(C)]
+pub struct Slot {
+    client: Client,
+    server: Server,
+    /// The record of the held request.
+    record: PacketRecord,
+    /// Its bytes follow the record, so that both are shipped in one go.
+    room: [u8; ROOM],
+}
+
+/// What the client's packets do. Written by them alone.
+#[repr(C)]
+struct Client {
+    /// Bytes of the request under way that are still to come.
+    left: u64,
+    state: u32,
+    /// The sequence number of the next byte.
+    next: u32,
+    /// Up to where the server's bytes had been received as the request began.
+    acked: u32,
+    /// Requests that began.
+    begun: u32,
+    /// Where the scan of the head goes on.
+    scan_at: u32,
+    /// Bytes that may still be shipped of the request once it is answered.
+    stream: u32,
+    /// Where the head says how long the body is; 0 where that was not found.
+    length_at: u32,
+    /// The sequence number of the first byte seen.
+    first: u32,
+}
+
+/// What the server's packets do. Written by them alone.
+#[repr(C)]
+struct Server {
+    /// Requests that have their final answer.
+    answered: u32,
+    /// Of which request the exchange is being shipped.
+    shipping: u32,
+    /// The sequence number of the next byte, once `is_seen`.
+    next: u32,
+    is_seen: u32,
+    /// Not 0 where the connection is shipped whole for what the server sent.
+    is_whole: u32,
+    /// Bytes that may still be shipped of the answer.
+    stream: u32,
+}
+
+/// [`Client::state`]: nothing was seen.
+const FRESH: u32 = 0;
+/// [`Client::state`]: in the head of a request.
+const HEAD: u32 = 1;
+/// [`Client::state`]: in the body, or behind it.
+const BODY: u32 = 2;
+/// [`Client::state`]: the connection is shipped whole.
+const WHOLE: u32 = 3;
+
+const _: () = assert!(size_of::<Slot>() == 40 + 24 + size_of::<PacketRecord>() + ROOM);
+
+impl Slot {
+    /// One of which nothing is known.
+    pub const fn new() -> Self {
+        Self {
+            client: Client::new(),
+            server: Server::new(),
+            record: PacketRecord::new(),
+            room: [0; ROOM],
+        }
+    }
+
+    /// The record of the held request.
+    pub fn record(&self) -> &PacketRecord {
+        &self.record
+    }
+
+    /// The room in which its bytes are.
+    pub fn room(&self) -> &[u8; ROOM] {
+        &self.room
+    }
+
+    /// A new connection has these addresses.
+    #[inline(always)]
+    pub fn reset(&mut self) {
+        self.client = Client::new();
+        self.server = Server::new();
+    }
+
+    /// What is settled, in the eyes of the client.
+    #[inline(always)]
+    pub fn settled_to_server(&self) -> Settled {
+        if self.client.state == FRESH || self.is_whole() {
+            return Settled::UNKNOWN;
+        }
+        Settled {
+            own: self.client.next,
+            peer: self.server_next(),
+            says: SETTLED_BOTH,
+        }
+    }
+
+    /// What is settled, in the eyes of the server.
+    #[inline(always)]
+    pub fn settled_to_client(&self) -> Settled {
+        let settled = self.settled_to_server();
+        Settled {
+            own: settled.peer,
+            peer: settled.own,
+            ..settled
+        }
+    }
+
+    /// Takes in a packet of the client with payload.
+    #[inline(always)]
+    pub fn from_client<W: World>(&mut self, segment: &Segment, world: &mut W) {
+        if self.is_whole() {
+            return world.ship(u32::MAX, Settled::UNKNOWN);
+        }
+        if self.client.state == FRESH {
+            self.client.next = segment.seq;
+            self.client.first = segment.seq;
+        } else if segment.seq != self.client.next && !is_before(self.client.first, segment.seq) {
+            // The first packets came in another order.
+            self.client_is_lost(world);
+            return world.ship(u32::MAX, Settled::UNKNOWN);
+        } else if segment.seq != self.client.next {
+            return match is_before(segment.seq.wrapping_add(segment.len), self.client.next) {
+                true => self.seen_before(segment, self.settled_to_server(), world),
+                false => self.client_is_lost(world),
+            };
+        }
+        let is_between = self.client.state != HEAD && self.client.left == 0;
+        let before = match self.client.state == FRESH || is_between {
+            true => self.begin(segment, world),
+            false => self.go_on(segment, world),
+        };
+        if self.client.state == HEAD {
+            self.scan(before, world);
+        }
+        // Behind the end nothing brings what is still held.
+        if segment.closes && self.client.state != WHOLE {
+            self.client_is_lost(world);
+        }
+    }
+
+    /// Takes in a packet of the server with payload.
+    #[inline(always)]
+    pub fn from_server<W: World>(&mut self, segment: &Segment, world: &mut W) {
+        if self.is_whole() {
+            return world.ship(u32::MAX, Settled::UNKNOWN);
+        }
+        if self.client.state == FRESH {
+            return self.server_is_lost(world);
+        }
+        let is_pending = self.server.answered != self.client.begun;
+        let end = segment.seq.wrapping_add(segment.len);
+        let expected = self.server_next();
+        if is_before(end, expected) {
+            return self.seen_before(segment, self.settled_to_client(), world);
+        }
+        if !is_pending {
+            let is_shipped = self.server.shipping == self.client.begun;
+            if is_shipped && segment.seq != expected {
+                return self.server_is_lost(world);
+            }
+            let settled = self.settled_to_client();
+            self.server.next = end;
+            self.server.is_seen = 1;
+            return if is_shipped {
+                let payload = self.server.stream.min(segment.len);
+                self.server.stream -= payload;
+                world.ship(payload, settled);
+            } else if segment.closes {
+                world.ship(0, self.settled_to_client());
+            };
+        }
+        match status(&world.start()) {
+            Some(101) | None => self.server_is_lost(world),
+            _ if segment.seq != expected => self.server_is_lost(world),
+            Some(status) => self.answer(status, segment, world),
+        }
+    }
+
+    /// The connection ends with a packet that carries nothing, in either direction.
+    #[inline(always)]
+    pub fn close<W: World>(&mut self, is_from_server: bool, world: &mut W) {
+        // A request without an answer is for the tool to judge.
+        if is_from_server {
+            let settled = self.settled_to_client();
+            self.ship_pending(world);
+            self.server.is_whole = 1;
+            world.ship(u32::MAX, settled);
+        } else {
+            let settled = self.settled_to_server();
+            self.ship_pending(world);
+            self.client.state = WHOLE;
+            world.ship(u32::MAX, settled);
+        }
+    }
+
+    /// The status of an answer, in order.
+    #[inline(always)]
+    fn answer<W: World>(&mut self, status: u32, segment: &Segment, world: &mut W) {
+        let request = self.client.begun;
+        let is_interim = status < 200;
+        let was_shipped = self.server.shipping == request;
+        let is_wanted = is_interim || was_shipped || world.wants(status);
+        if is_wanted && !was_shipped {
+            world.ship_held(self);
+            world.count(counter::HELD_SHIPPED);
+            self.server.shipping = request;
+        }
+        let settled = self.settled_to_client();
+        self.server.next = segment.seq.wrapping_add(segment.len);
+        self.server.is_seen = 1;
+        if !is_interim {
+            self.server.answered = request;
+            self.server.stream = STREAM_MAX;
+        }
+        if is_wanted {
+            world.ship(STREAM_MAX, settled);
+        } else {
+            world.count(counter::LET_GO);
+            if segment.closes {
+                world.ship(0, self.settled_to_client());
+            }
+        }
+    }
+
+    /// A request begins here, or so it should be. Says how many bytes were held of it before.
+    #[inline(always)]
+    fn begin<W: World>(&mut self, segment: &Segment, world: &mut W) -> u32 {
+        let is_pending = self.server.answered != self.client.begun;
+        if is_pending || !scan::is_request(&world.start()) || segment.payload_at > HEADERS_MAX {
+            self.client_is_lost(world);
+            return 0;
+        }
+        // What lies before the first is not known to be left out.
+        let is_first = self.client.state == FRESH;
+        let peer = self.server_next();
+        let whole = segment.payload_at + segment.len;
+        let held = whole.min(HELD_MAX);
+        self.record = world.record();
+        self.record.captured_len = held;
+        self.record.wire_len = whole;
+        self.record.settled = if is_first { 0 } else { SETTLED_BOTH };
+        self.record.settled_own = segment.seq;
+        self.record.settled_peer = peer;
+        if !world.hold_first(&mut self.room, held) {
+            world.count(counter::UNREADABLE);
+            self.client_is_lost(world);
+            return 0;
+        }
+        world.count(counter::HELD);
+        let client = &mut self.client;
+        client.state = HEAD;
+        client.acked = segment.ack;
+        client.scan_at = segment.payload_at;
+        client.stream = STREAM_MAX;
+        client.length_at = 0;
+        client.left = 0;
+        client.next = segment.seq.wrapping_add(segment.len);
+        client.begun = client.begun.wrapping_add(1);
+        0
+    }
+
+    /// More of the request under way. Says how many bytes were held or cut of it before.
+    #[inline(always)]
+    fn go_on<W: World>(&mut self, segment: &Segment, world: &mut W) -> u32 {
+        let is_answered = self.server.answered == self.client.begun;
+        let is_shipped = self.server.shipping == self.client.begun;
+        let len = u64::from(segment.len);
+        if self.client.state == BODY && len > self.client.left {
+            self.client_is_lost(world);
+            return 0;
+        }
+        if is_answered || is_shipped {
+            // Before the end of the head nobody can have understood what is asked.
+            if self.client.state == HEAD {
+                self.client_is_lost(world);
+                return 0;
+            }
+            let settled = self.settled_to_server();
+            self.client.left -= len;
+            self.client.next = segment.seq.wrapping_add(segment.len);
+            if is_shipped {
+                let payload = self.client.stream.min(segment.len);
+                self.client.stream -= payload;
+                world.ship(payload, settled);
+            }
+            return 0;
+        }
+        let before = self.record.wire_len;
+        self.append(segment, world);
+        let whole = before.saturating_add(segment.len);
+        self.record.wire_len = whole;
+        self.client.next = segment.seq.wrapping_add(segment.len);
+        if self.client.state == BODY {
+            self.client.left -= len;
+        }
+        before
+    }
+
+    /// Copies what there is room for behind what is held.
+    #[inline(always)]
+    fn append<W: World>(&mut self, segment: &Segment, world: &W) {
+        let mut copied = 0;
+        let held = self.record.captured_len;
+        // One that was cut before has its end.
+        if held != self.record.wire_len {
+            return;
+        }
+        for _ in 0..HELD_MAX / PIECE_MAX {
+            let to = held + copied;
+            let len = (segment.len - copied).min(PIECE_MAX);
+            let len = len.min(HELD_MAX.saturating_sub(to));
+            if len == 0 || !world.hold_more(segment.payload_at + copied, &mut self.room, to, len) {
+                break;
+            }
+            copied += len;
+        }
+        self.record.captured_len = held + copied;
+        // Its header no longer says how long it is: as with segmentation offload, nothing does.
+        let at = scan::LENGTH_FIELDS & u32::from(self.record.length_at);
+        scan::clear(&mut self.room, at);
+    }
+
+    /// Looks for the end of the request in what is held of it; the packet in hand did not bring the
+    /// first `before` bytes.
+    #[inline(always)]
+    fn scan<W: World>(&mut self, before: u32, world: &mut W) {
+        let whole = self.record.wire_len;
+        let mut scan = Scan {
+            at: self.client.scan_at,
+            length_at: self.client.length_at,
+        };
+        scan::close(&mut self.room, self.record.captured_len);
+        match scan.run(&self.room, self.record.captured_len) {
+            End::Known { head_end, length } => {
+                let seen = u64::from(whole - head_end.min(whole));
+                if seen > length {
+                    return self.hand_over(before, world);
+                }
+                self.client.state = BODY;
+                self.client.left = length - seen;
+            }
+            End::More if whole <= HELD_MAX => {
+                self.client.scan_at = scan.at;
+                self.client.length_at = scan.length_at;
+            }
+            End::More | End::Unknown => self.hand_over(before, world),
+        }
+    }
+
+    /// What is held, the packet in hand with it, is shipped, and all that follows.
+    #[inline(always)]
+    fn hand_over<W: World>(&mut self, before: u32, world: &mut W) {
+        let held = self.record.captured_len;
+        // Only the beginning of a long packet is held, and what is shipped first counts.
+        if held != self.record.wire_len {
+            self.record.wire_len = before.max(held);
+            world.ship(u32::MAX, Settled::UNKNOWN);
+        }
+        if self.server.shipping != self.client.begun {
+            world.ship_held(self);
+        }
+        self.client.state = WHOLE;
+        world.count(counter::WHOLE);
+    }
+
+    /// The client's packet in hand cannot be followed.
+    #[inline(always)]
+    fn client_is_lost<W: World>(&mut self, world: &mut W) {
+        let mut settled = self.settled_to_server();
+        let is_let_go =
+            self.server.answered == self.client.begun && self.server.shipping != self.client.begun;
+        if is_let_go {
+            // Without its head the rest of a body would be taken for anything.
+            settled.own = settled
+                .own
+                .wrapping_add(self.client.left.min(BODY_MAX) as u32);
+        }
+        self.ship_pending(world);
+        self.client.state = WHOLE;
+        world.count(counter::WHOLE);
+        world.ship(u32::MAX, settled);
+    }
+
+    /// The server's packet in hand cannot be followed.
+    #[inline(always)]
+    fn server_is_lost<W: World>(&mut self, world: &mut W) {
+        let settled = self.settled_to_client();
+        self.ship_pending(world);
+        self.server.is_whole = 1;
+        world.count(counter::WHOLE);
+        world.ship(u32::MAX, settled);
+    }
+
+    #[inline(always)]
+    fn ship_pending<W: World>(&mut self, world: &mut W) {
+        let request = self.client.begun;
+        let is_in_hand = self.client.state == HEAD || self.client.state == BODY;
+        if is_in_hand && self.server.answered != request && self.server.shipping != request {
+            world.ship_held(self);
+        }
+    }
+
+    /// A retransmission: what it brings is known, but for the end of its direction.
+    #[inline(always)]
+    fn seen_before<W: World>(&mut self, segment: &Segment, settled: Settled, world: &mut W) {
+        if segment.closes {
+            world.ship(0, settled);
+        }
+    }
+
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.client.state == WHOLE || self.server.is_whole != 0
+    }
+
+    /// The server's next byte, as far as is known.
+    #[inline(always)]
+    fn server_next(&self) -> u32 {
+        match self.server.is_seen {
+            0 => self.client.acked,
+            _ => self.server.next,
+        }
+    }
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    const fn new() -> Self {
+        Self {
+            left: 0,
+            state: FRESH,
+            next: 0,
+            acked: 0,
+            begun: 0,
+            scan_at: 0,
+            stream: 0,
+            length_at: 0,
+            first: 0,
+        }
+    }
+}
+
+impl Server {
+    const fn new() -> Self {
+        Self {
+            answered: 0,
+            shipping: 0,
+            next: 0,
+            is_seen: 0,
+            is_whole: 0,
+            stream: 0,
+        }
+    }
+}
+
+/// Whether a sequence number lies before another one, or is the same (RFC 9293 section 3.4).
+#[inline(always)]
+fn is_before(a: u32, b: u32) -> bool {
+    b.wrapping_sub(a) <= u32::MAX / 2
+}

@@ -1,0 +1,281 @@
+//! Holds requests until their answer is known: the kernel's side of [`tracer_common::hold`].
+
+use core::hint::black_box;
+
+use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{LruHashMap, PerCpuArray};
+use aya_ebpf::programs::sk_buff::SkBuff;
+use tracer_common::hold::{HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status};
+use tracer_common::{PacketRecord, counter};
+
+use crate::emit;
+use crate::packet::{self, Place};
+use crate::settings::{is_traced, wants_status};
+
+/// The loader sets its size.
+#[map]
+static HOLD: LruHashMap<Key, Slot> = LruHashMap::with_max_entries(1024, 0);
+
+/// A slot of which nothing is known: too large for the stack.
+#[map]
+static NEW_SLOT: PerCpuArray<Slot> = PerCpuArray::with_max_entries(1, 0);
+
+/// The ends of a connection.
+#[repr(C)]
+struct Key {
+    client: [u8; 16],
+    server: [u8; 16],
+    netns: u64,
+    client_port: u16,
+    server_port: u16,
+    padding: u32,
+}
+
+const ACK: u8 = 0x10;
+const SYN: u8 = 0x02;
+const FIN_OR_RST: u8 = 0x05;
+
+/// How a packet is shipped.
+pub struct Shipped {
+    /// At most this many bytes of it.
+    pub longest: u32,
+    pub settled: Settled,
+}
+
+const AS_IT_IS: Option<Shipped> = Some(Shipped {
+    longest: u32::MAX,
+    settled: Settled::UNKNOWN,
+});
+
+/// Takes in a packet, ships the held request where that is due, and says how the packet itself is
+/// shipped, if at all. What is no plain TCP of one traced port is shipped as it is.
+#[inline(always)]
+pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped> {
+    match place {
+        // The socket's ports, without a look at the packet.
+        Place::Socket if !socket_is_traced(skb) => return None,
+        _ => {}
+    }
+    let ip_at = packet::ip_at(skb, link)?;
+    let head = packet::load::<40>(skb, ip_at)?;
+    let (tcp_at, ip_len, length_at) = match head[0] {
+        0x45 if head[9] == packet::TCP && packet::u16(&head, 6) & 0x3fff == 0 => {
+            (ip_at + 20, packet::u16(&head, 2).into(), ip_at + 2)
+        }
+        0x60..=0x6f if head[6] == packet::TCP => {
+            let len = u32::from(packet::u16(&head, 4));
+            let whole = if len == 0 { 0 } else { len + 40 };
+            (ip_at + 40, whole, ip_at + 4)
+        }
+        // Options, extension headers and fragments are for the tool.
+        _ if packet::is_traced(skb, link)? => return AS_IT_IS,
+        _ => return None,
+    };
+    let tcp = packet::load::<20>(skb, tcp_at)?;
+    let (from, to) = (packet::u16(&tcp, 0), packet::u16(&tcp, 2));
+    let is_from_server = match (is_traced(from), is_traced(to)) {
+        (false, false) => return None,
+        (true, true) => return AS_IT_IS,
+        (is_from_server, _) => is_from_server,
+    };
+    let payload_at = tcp_at + u32::from(tcp[12] >> 4) * 4;
+    let end = match ip_len {
+        // Too long for the field.
+        0 => skb.len(),
+        len => (ip_at + len).min(skb.len()),
+    };
+    let len = end.saturating_sub(payload_at);
+    let flags = tcp[13];
+    let closes = flags & FIN_OR_RST != 0;
+    if len == 0 && !closes && flags & SYN == 0 {
+        return None;
+    }
+    let mut key = Key {
+        client: [0; 16],
+        server: [0; 16],
+        netns: 0,
+        client_port: to,
+        server_port: from,
+        padding: 0,
+    };
+    let (source, target) = match is_from_server {
+        true => (&mut key.server, &mut key.client),
+        false => {
+            (key.client_port, key.server_port) = (from, to);
+            (&mut key.client, &mut key.server)
+        }
+    };
+    let is_loopback = if head[0] == 0x45 {
+        source[..4].copy_from_slice(&head[12..16]);
+        target[..4].copy_from_slice(&head[16..20]);
+        head[12] == 127
+    } else {
+        source.copy_from_slice(&head[8..24]);
+        target.copy_from_slice(&head[24..40]);
+        head[8] == 0 && head[23] == 1
+    };
+    if is_loopback {
+        key.netns = packet::netns(skb, place);
+    }
+    let slot = HOLD.get_ptr_mut(&key);
+    emit::count(counter::PACKETS);
+    let mut hands = Hands {
+        skb,
+        hook,
+        link,
+        place,
+        payload_at,
+        length_at,
+        ships_held: false,
+        ships: false,
+        longest: 0,
+        settled: Settled::UNKNOWN,
+    };
+    let segment = Segment {
+        seq: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+        ack: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
+        payload_at,
+        len,
+        closes,
+    };
+    let slot = match slot {
+        Some(slot) => slot,
+        None if flags & SYN != 0 || len == 0 => return AS_IT_IS,
+        None if is_from_server => {
+            // Its request was not held.
+            if !status(&hands.start()).is_some_and(wants_status) {
+                return None;
+            }
+            emit::count(counter::UNHELD);
+            return AS_IT_IS;
+        }
+        None => match new_slot(&key) {
+            Some(slot) => slot,
+            None => {
+                emit::count(counter::HOLD_FULL);
+                return AS_IT_IS;
+            }
+        },
+    };
+    // SAFETY: map values stay mapped while a program runs. That another CPU works on the same one is
+    // what the halves of a slot are made for.
+    let slot = unsafe { &mut *slot };
+    if flags & SYN != 0 {
+        if flags & ACK == 0 {
+            slot.reset();
+        }
+        return AS_IT_IS;
+    }
+    if len == 0 {
+        slot.close(is_from_server, &mut hands);
+    } else if is_from_server {
+        slot.from_server(&segment, &mut hands);
+    } else {
+        slot.from_client(&segment, &mut hands);
+    }
+    if hands.ships_held {
+        emit::held(slot);
+    }
+    hands.ships.then_some(Shipped {
+        longest: hands.longest,
+        settled: hands.settled,
+    })
+}
+
+#[inline(always)]
+fn new_slot(key: &Key) -> Option<*mut Slot> {
+    let new = NEW_SLOT.get_ptr(0)?;
+    // SAFETY: a map value, which nobody writes to.
+    HOLD.insert(key, unsafe { &*new }, 0).ok()?;
+    HOLD.get_ptr_mut(key)
+}
+
+/// Whether the socket of a packet has a traced port.
+#[inline(always)]
+fn socket_is_traced(skb: &SkBuff) -> bool {
+    // SAFETY: the context is that of the running program, at a socket.
+    let (local, remote) = unsafe { ((*skb.skb).local_port, (*skb.skb).remote_port) };
+    // The peer's is in network order, in whichever half: a listening socket has none.
+    let remote = u32::from_be(remote);
+    is_traced(local as u16) || is_traced(remote as u16) || remote == 0
+}
+
+/// The packet in hand, and what is to be shipped.
+struct Hands<'a> {
+    skb: &'a SkBuff,
+    hook: u32,
+    link: u32,
+    place: Place,
+    payload_at: u32,
+    length_at: u32,
+    ships_held: bool,
+    ships: bool,
+    longest: u32,
+    settled: Settled,
+}
+
+impl Hands<'_> {
+    #[inline(always)]
+    fn copy(&self, from: u32, to: *mut u8, but_one: u32) -> bool {
+        // SAFETY: the callers see to it that there is room for one byte more than `but_one`.
+        unsafe { bpf_skb_load_bytes(self.skb.skb.cast(), from, to.cast(), but_one + 1) == 0 }
+    }
+}
+
+impl World for Hands<'_> {
+    #[inline(always)]
+    fn start(&self) -> [u8; 16] {
+        if let Some(start) = packet::load(self.skb, self.payload_at) {
+            return start;
+        }
+        // A shorter one says nothing that is followed.
+        [0; 16]
+    }
+
+    #[inline(always)]
+    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool {
+        // The verifier has to see at the call itself that the length is at least 1, and fits.
+        let but_one = black_box(len.wrapping_sub(1)) & (HELD_MAX - 1);
+        self.copy(0, room.as_mut_ptr(), but_one)
+    }
+
+    #[inline(always)]
+    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool {
+        let but_one = black_box(len.wrapping_sub(1)) & (PIECE_MAX - 1);
+        let to = (black_box(to) & (HELD_MAX - 1)) as usize;
+        // SAFETY: the room goes on for `PIECE_MAX` behind `HELD_MAX`.
+        let to = unsafe { room.as_mut_ptr().add(to) };
+        self.copy(from, to, but_one)
+    }
+
+    #[inline(always)]
+    fn record(&self) -> PacketRecord {
+        PacketRecord {
+            length_at: self.length_at as u16,
+            ..packet::record(self.skb, self.hook, self.link, self.place)
+        }
+    }
+
+    #[inline(always)]
+    fn wants(&self, status: u32) -> bool {
+        wants_status(status)
+    }
+
+    #[inline(always)]
+    fn ship_held(&mut self, _slot: &Slot) {
+        self.ships_held = true;
+    }
+
+    #[inline(always)]
+    fn ship(&mut self, payload: u32, settled: Settled) {
+        self.ships = true;
+        self.longest = self.payload_at.saturating_add(payload);
+        self.settled = settled;
+    }
+
+    #[inline(always)]
+    fn count(&mut self, counter: u32) {
+        emit::count(counter);
+    }
+}
