@@ -210,7 +210,9 @@ impl Line {
         let offset = self.offsets[side];
         match piece {
             Piece::Data(data) => self.offsets[side] = offset.saturating_add(data.len() as u64),
-            Piece::Gap { len, .. } | Piece::LeftOut { len } => self.offsets[side] = offset.saturating_add(len),
+            Piece::Gap { len, .. } | Piece::LeftOut { len } => {
+                self.offsets[side] = offset.saturating_add(len)
+            }
             Piece::End(_) => self.ended[side] = true,
         }
         let chunk = Chunk {
