@@ -227,6 +227,7 @@ fn vantage(what: u8) -> Vantage {
         _ => 1 + peer * 2 + end,
     };
     Vantage {
+        settled: None,
         hook,
         cookie,
         netns: 1,

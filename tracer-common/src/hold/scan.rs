@@ -27,8 +27,8 @@ pub(super) struct Scan {
 
 /// Steps of the search for each packet: one for eight bytes, and one for each line. The verifier
 /// walks them one by one from each way that leads here, and has a million instructions in all; so a
-/// head of more than about 250 bytes is not searched to its end, and its connection is not held.
-const STEPS: u32 = 40;
+/// head of more than about 500 bytes is not searched to its end, and its connection is not held.
+const STEPS: u32 = 96;
 /// Longest length that is read, in digits; 18 digits fit.
 const DIGITS: u32 = 18;
 
