@@ -45,8 +45,11 @@ impl Machine {
                 .to_owned(),
             cores: std::thread::available_parallelism()?.get(),
             memory_gib: kib.unwrap_or(0_u64).div_ceil(1 << 20),
+            // What follows the first three numbers is its builder's business.
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
-                .trim()
+                .split(|c: char| !c.is_ascii_digit() && c != '.')
+                .next()
+                .unwrap_or_default()
                 .to_owned(),
             load: fs::read_to_string("/proc/loadavg")?
                 .split(' ')
