@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tracer_tests::{Client, ClientReport, Nginx, Node, Scene};
+use tracer_tests::{Client, ClientReport, Deadline, Nginx, Node, Scene};
 
 const PORT: u16 = 8080;
 
@@ -89,12 +89,11 @@ fn nothing_of_a_scene_stays_behind() -> anyhow::Result<()> {
     let scene = Scene::veth()?;
     let nginx = Nginx::start(&scene, PORT, 2)?;
     let cgroup = scene.cgroup().path().to_owned();
-    assert!(
-        std::fs::read_to_string(cgroup.join("cgroup.procs"))?
-            .lines()
-            .count()
-            >= 3
-    );
+    // It answers as soon as the first of its two workers runs.
+    Deadline::usual().wait_for("nginx and both workers in the cgroup", || {
+        let procs = std::fs::read_to_string(cgroup.join("cgroup.procs"))?;
+        Ok((procs.lines().count() >= 3).then_some(()))
+    })?;
     let pid = nginx.pid();
     drop(nginx);
     drop(scene);

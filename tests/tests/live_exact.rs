@@ -54,6 +54,34 @@ fn between_namespaces_by_interface() -> Result<()> {
     ten_thousand(&scene, by_interface(&scene)?)
 }
 
+#[test]
+fn held_in_the_kernel_by_cgroup() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let path = scene.cgroup().path().to_str().context("path")?;
+    held(&scene, Place::here(), ["--cgroup", path])
+}
+
+#[test]
+fn held_in_the_kernel_by_interface() -> Result<()> {
+    let scene = Scene::veth()?;
+    let place = Place::in_netns(scene.server_netns());
+    held(&scene, place, ["-i", scene.interface()])
+}
+
+/// In the kernel every request is held until its answer is known: refusals are reported as before,
+/// with half as many requests that pass beside them, which are let go.
+fn held(scene: &Scene, place: Place, way: [&str; 2]) -> Result<()> {
+    let _nginx = Nginx::start(scene, PORT, 4)?;
+    let arguments = [&["-p", "8080", "--capture", "hold"], &way[..]].concat();
+    let tracer = Tracer::start(place, arguments)?;
+    // New connections of two processes could have the same ports one after the other, and at an
+    // interface nothing else tells the client.
+    let passed = start(scene, &["keep-alive"], "ok-", "/ok")?;
+    let reports = send(scene)?;
+    passed.into_iter().try_for_each(|c| c.finish().map(drop))?;
+    check(&reports, &tracer.stop()?).with_context(|| way.join(" "))
+}
+
 /// A tracer outside the namespaces, as on a host with containers.
 fn by_cgroup(scene: &Scene) -> Result<Tracer> {
     let path = scene.cgroup().path().to_str().context("path")?;
@@ -71,18 +99,32 @@ fn ten_thousand(scene: &Scene, tracer: Tracer) -> Result<()> {
 }
 
 fn send(scene: &Scene) -> Result<Vec<ClientReport>> {
+    let clients = start(scene, &["keep-alive", "close"], "", "/")?;
+    clients.into_iter().map(Client::finish).collect()
+}
+
+fn start(scene: &Scene, shapes: &[&str], prefix: &str, path: &str) -> Result<Vec<Client>> {
     let requests = format!("--requests={}", REQUESTS / CLIENTS);
     let mut clients = Vec::new();
     for (version, address) in scene.addresses(PORT).iter().enumerate() {
         let to = address.to_string();
-        for shape in ["keep-alive", "close"] {
-            let prefix = format!("--prefix={version}-{shape}");
+        for shape in shapes {
+            let prefix = format!("--prefix={prefix}{version}-{shape}");
             let shape = format!("--shape={shape}");
-            let plan = ["--to", &to, &requests, "--connections=4", &shape, &prefix];
+            let path = format!("--path={path}");
+            let plan = [
+                "--to",
+                &to,
+                &requests,
+                "--connections=4",
+                &shape,
+                &prefix,
+                &path,
+            ];
             clients.push(Client::start(scene.client_place(), &plan)?);
         }
     }
-    clients.into_iter().map(Client::finish).collect()
+    Ok(clients)
 }
 
 fn check(reports: &[ClientReport], session: &Session) -> Result<()> {

@@ -228,11 +228,18 @@ fn the_probes_go_with_the_tracer() -> Result<()> {
 }
 
 /// Runs one kind of request against both servers over both IP versions and checks the pairs.
+/// To both servers, over both IP versions; with every packet captured, and with requests held in
+/// the kernel.
 fn all_ways(plan: &[&str]) -> Result<Session> {
+    captured(plan, "hold")?;
+    captured(plan, "all")
+}
+
+fn captured(plan: &[&str], mode: &str) -> Result<Session> {
     let scene = Scene::loopback()?;
     let _nginx = Nginx::start(&scene, NGINX, 2)?;
     let _node = Node::start(&scene, NODE, 2)?;
-    let tracer = trace(&scene)?;
+    let tracer = trace_in(&scene, mode)?;
     let mut reports = Vec::new();
     for (name, address) in addresses(&scene) {
         let to = address.to_string();
@@ -243,7 +250,7 @@ fn all_ways(plan: &[&str]) -> Result<Session> {
         reports.push(Client::run(scene.client_place(), &all)?);
     }
     let session = tracer.stop()?;
-    check(&session, &reports, |_| true)?;
+    check(&session, &reports, |_| true).with_context(|| format!("--capture {mode}"))?;
     Ok(session)
 }
 
@@ -254,8 +261,13 @@ fn addresses(scene: &Scene) -> Vec<(&'static str, std::net::SocketAddr)> {
 }
 
 fn trace(scene: &Scene) -> Result<Tracer> {
+    trace_in(scene, "all")
+}
+
+fn trace_in(scene: &Scene, mode: &str) -> Result<Tracer> {
     let cgroup = scene.cgroup().path().to_str().context("path")?;
-    Tracer::start(Place::here(), ["-p", "8080,8081", "--cgroup", cgroup])
+    let arguments = ["-p", "8080,8081", "--cgroup", cgroup, "--capture", mode];
+    Tracer::start(Place::here(), arguments)
 }
 
 /// Every answer whose id is `due` is a case with the right pair and owners, and nothing else is.
