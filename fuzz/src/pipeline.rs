@@ -1,9 +1,7 @@
 //! Everything: a capture in, cases and outputs out.
 
-use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Write};
-use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -124,9 +122,9 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
     outcome.health = pipeline.health();
     outputs.finish(&outcome.health).expect("memory takes it");
     Outcome {
-        text: text.0.take(),
-        json: json.0.take(),
-        pcapng: pcapng.0.take(),
+        text: text.take(),
+        json: json.take(),
+        pcapng: pcapng.take(),
         ..outcome
     }
 }
@@ -176,11 +174,18 @@ fn is_dangerous(c: char) -> bool {
 
 /// Bytes in memory.
 #[derive(Clone, Default)]
-struct Shared(Rc<RefCell<Vec<u8>>>);
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
