@@ -307,11 +307,15 @@ fn quoted(words: &[u8], pattern: &str) -> String {
     const WORD_MAX: usize = 24;
     /// So many letters at the beginning of a word must be in the pattern.
     const STEM: usize = 5;
+    /// Fewer letters in a row are in nearly every pattern: one such run tells nothing, several do.
+    const SHORT: usize = 3;
     let spelled = letters(pattern);
     let is_spelled = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let mut runs = word.split(|c: char| !c.is_ascii_alphabetic());
         !word.bytes().any(|b| b.is_ascii_digit())
             && word.len() <= WORD_MAX
+            && runs.clone().filter(|run| run.len() < SHORT).count() <= 1
             && runs.all(|run| {
                 let stem = run.get(..STEM).unwrap_or(run).to_ascii_lowercase();
                 memmem::find(spelled.as_bytes(), stem.as_bytes()).is_some()
