@@ -360,7 +360,8 @@ impl Pipeline {
             forgotten,
             mut told,
         } = linked;
-        let samples = self.past.siblings.of(&chain.reported.exchange);
+        let route = self.past.siblings.route(&chain.reported.exchange);
+        let samples = self.past.siblings.of(route, &chain.reported.exchange);
         let mut siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
         for sibling in &mut siblings {
             let until = link::span(sibling).1.plus(self.options.limits.settle);
@@ -373,7 +374,7 @@ impl Pipeline {
                 packets.append(&mut trails.take(conn));
                 packets.append(&mut self.settling.take_packets(conn));
             }
-            packets.extend(self.past.siblings.take_packets(&chain.reported.exchange));
+            packets.extend(self.past.siblings.take_packets(route));
             packets.sort_by_key(|p| p.at);
             packets.dedup();
             let exchanges = chain.exchanges().chain(&siblings);
@@ -390,7 +391,6 @@ impl Pipeline {
         };
         told.extend(link::around(&chain, pace, forgotten));
         self.health.cases += 1;
-        let route = self.past.siblings.route(&chain.reported.exchange);
         let case = Case {
             number: self.health.cases,
             chain,

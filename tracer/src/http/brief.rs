@@ -8,7 +8,7 @@ use memchr::memchr_iter;
 
 use super::start::{self, StartLine};
 use crate::limits::Limits;
-use crate::model::Direction;
+use crate::model::{Direction, Framing};
 
 /// A request that lies whole in one chunk, and whose answer has a body where its fields say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits) -> Option<BriefRequest<'a>>
     let is_whole = match fields.framing {
         Framing::None => body == 0,
         Framing::Length(length) => body as u64 == length,
-        Framing::Chunked => false,
+        Framing::Chunked | Framing::UntilClose => false,
     };
     (is_plain && !is_special && is_whole && !fields.expects).then_some(BriefRequest {
         method,
@@ -75,7 +75,7 @@ pub fn response(bytes: &[u8], limits: &Limits) -> Option<BriefResponse> {
     let has_body = !matches!(status, 204 | 304);
     let is_whole = match fields.framing {
         _ if !has_body => body.is_empty(),
-        Framing::None => false,
+        Framing::None | Framing::UntilClose => false,
         Framing::Length(length) => body.len() as u64 == length,
         Framing::Chunked => is_whole_chunked(body),
     };
@@ -139,13 +139,6 @@ struct Fields<'a> {
     expects: bool,
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    None,
-    Length(u64),
-    Chunked,
 }
 
 impl<'a> Fields<'a> {

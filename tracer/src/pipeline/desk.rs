@@ -82,8 +82,7 @@ pub(super) struct Desk {
     /// How many exchanges were ever selected: the number of the next one.
     selected_count: u64,
     spare: Spare,
-    /// Nothing is held, and so nothing is passed over.
-    #[cfg(test)]
+    /// Nothing is held, and so nothing is passed over: tests compare what comes of it.
     pub(super) reads_all: bool,
 }
 
@@ -120,7 +119,7 @@ impl Desk {
         let limits = &around.options.limits;
         match event {
             Event::Chunk(chunk) => {
-                if self.holds() && conversation.is_idle() {
+                if !self.reads_all && conversation.is_idle() {
                     let past = &*around.past;
                     conversation.held =
                         Held::new(connection, &chunk, limits, past, &mut self.spare);
@@ -143,17 +142,6 @@ impl Desk {
                 self.closed.push(connection.id);
             }
         }
-    }
-
-    #[cfg(test)]
-    const fn holds(&self) -> bool {
-        !self.reads_all
-    }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "a test can switch it off")]
-    const fn holds(&self) -> bool {
-        true
     }
 
     /// Lets an exchange go by unread of which nobody wants to know more than that it was there.

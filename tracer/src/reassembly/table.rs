@@ -48,14 +48,11 @@ impl<F> Table<F> {
         let belongs = |slot: &u32| {
             self.get(*slot).is_some_and(|slot| {
                 let ends = (slot.info.client, slot.info.server);
-                // Ports first: they alone tell nearly all others.
-                let ports = (ends.0.port(), ends.1.port());
-                let is_there = ports == (segment.src.port(), segment.dst.port())
-                    && ends == (segment.src, segment.dst);
+                // The port first: it alone tells nearly all others.
+                let same = |a: SocketAddr, b: SocketAddr| a.port() == b.port() && a == b;
+                let are = |client, server| same(ends.0, client) && same(ends.1, server);
                 slot.netns == netns
-                    && (is_there
-                        || (ports == (segment.dst.port(), segment.src.port())
-                            && ends == (segment.dst, segment.src)))
+                    && (are(segment.src, segment.dst) || are(segment.dst, segment.src))
             })
         };
         self.index.find(hash, belongs).copied()

@@ -1,9 +1,6 @@
 //! The programs that read captures, each asked for the least that it can do.
 
 use std::path::Path;
-use std::process::Command;
-
-use anyhow::Result;
 
 use super::measure::Program;
 use crate::exec;
@@ -26,8 +23,8 @@ pub(super) struct Contestants {
 
 impl Contestants {
     /// The tool comes first.
-    pub(super) fn find(tracer: &Path, suricata: &Path, alone: bool) -> Result<Self> {
-        let mut programs = ours(tracer)?;
+    pub(super) fn find(tracer: &Path, suricata: &Path, alone: bool) -> Self {
+        let mut programs = Vec::from(ours(tracer));
         let mut missing = Vec::new();
         if !alone {
             for peer in peers() {
@@ -42,7 +39,7 @@ impl Contestants {
                 None => missing.push("Suricata"),
             }
         }
-        Ok(Self { programs, missing })
+        Self { programs, missing }
     }
 
     /// What is said of the missing ones below a table.
@@ -64,27 +61,11 @@ pub(super) const fn name(threads: Threads) -> &'static str {
     }
 }
 
-fn ours(tracer: &Path) -> Result<Vec<Program>> {
-    let help = exec::output(Command::new(tracer).args(["read", "--help"]))?;
-    if !help.contains("--threads") {
-        return Ok(vec![Program::new(
-            name(Threads::One),
-            tracer,
-            &["read", "--json"],
-        )]);
-    }
-    Ok(vec![
-        Program::new(
-            name(Threads::One),
-            tracer,
-            &["read", "--json", "--threads", "1"],
-        ),
-        Program::new(
-            name(Threads::Two),
-            tracer,
-            &["read", "--json", "--threads", "2"],
-        ),
-    ])
+fn ours(tracer: &Path) -> [Program; 2] {
+    [(Threads::One, "1"), (Threads::Two, "2")].map(|(threads, number)| {
+        let how = ["read", "--json", "--threads", number];
+        Program::new(name(threads), tracer, &how)
+    })
 }
 
 fn peers() -> Vec<Program> {

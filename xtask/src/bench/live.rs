@@ -9,7 +9,6 @@ pub(super) mod watcher;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,7 +46,7 @@ const TICKS: f64 = 100.0;
 pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
     ensure!(exec::is_root(), "tracing needs root");
     let stand = Stand::start()?;
-    let ring = ring(bench)?;
+    let ring = ring();
     let rounds = go_round(arguments, bench, &stand, &ring)?;
     let seconds = u64::from(arguments.soak);
     let mut rates = Vec::new();
@@ -62,18 +61,13 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
     }
     let refused = Watched::run(bench, &stand, path::ALL, CONNECTIONS, seconds)?;
     let pairs = pairs(&rounds);
-    let missing: Vec<&str> = [Mode::Tcpdump, Mode::All]
-        .into_iter()
-        .filter(|mode| !ring.contains(mode))
-        .map(Mode::name)
-        .collect();
     let mut notes = vec![format!(
         "Rounds of {ROUND:?} beside each other; the interval is one of 95 % confidence."
     )];
-    if !missing.is_empty() {
+    if !ring.contains(&Mode::Tcpdump) {
         notes.push(format!(
             "Not there, so not measured: {}.",
-            missing.join(", ")
+            Mode::Tcpdump.name()
         ));
     }
     Ok(Report {
@@ -109,8 +103,7 @@ pub(super) fn run(arguments: &Arguments, bench: &Bench) -> Result<Report> {
 
 /// Who watches, in turn; after the last comes the first again. So every comparison that is wanted
 /// has its rounds beside each other.
-fn ring(bench: &Bench) -> Result<Vec<Mode>> {
-    let help = exec::output(Command::new(&bench.tracer).args(["live", "--help"]))?;
+fn ring() -> Vec<Mode> {
     let mut ring = vec![
         Mode::Nothing,
         Mode::Empty,
@@ -119,12 +112,8 @@ fn ring(bench: &Bench) -> Result<Vec<Mode>> {
         Mode::All,
         Mode::Tcpdump,
     ];
-    ring.retain(|mode| match mode {
-        Mode::All => help.contains("--capture"),
-        Mode::Tcpdump => exec::in_path("tcpdump"),
-        _ => true,
-    });
-    Ok(ring)
+    ring.retain(|mode| *mode != Mode::Tcpdump || exec::in_path("tcpdump"));
+    ring
 }
 
 /// What a round showed.
