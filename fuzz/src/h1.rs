@@ -190,6 +190,7 @@ impl Line {
                 server_cookie: 0,
                 started_in_middle: false,
                 conflict: false,
+                sights: None,
             },
             http: Http::default(),
             pairing: Pairing::default(),

@@ -9,12 +9,16 @@ const ROWS_MAX: usize = 64;
 /// Longest text of a row, in bytes.
 const TEXT_MAX: usize = 256;
 
-/// Every address that somebody gave for the client of an exchange: the socket, then `proxy` (the
+/// Every address that somebody gave for the client of an exchange: the server's socket, the client's
+/// own where it is translated on the way, then `proxy` (the
 /// PROXY protocol), then the header fields, in the order of [`ClientSource`].
 pub fn addresses(exchange: &Exchange, proxy: Option<SocketAddr>) -> Vec<ClientAddress> {
     let mut rows = Vec::new();
+    let client = &exchange.client;
+    let before = client.translated.map(|_| client.addr);
     let sockets = [
-        (ClientSource::SocketPeer, Some(exchange.client.addr)),
+        (ClientSource::SocketPeer, Some(exchange.client.seen_as())),
+        (ClientSource::BeforeTranslation, before),
         (ClientSource::ProxyProtocol, proxy),
     ];
     for (source, addr) in sockets {
@@ -38,7 +42,9 @@ pub fn addresses(exchange: &Exchange, proxy: Option<SocketAddr>) -> Vec<ClientAd
 /// The field that a source is read from.
 fn field_name(source: ClientSource) -> &'static str {
     match source {
-        ClientSource::SocketPeer | ClientSource::ProxyProtocol => "",
+        ClientSource::SocketPeer
+        | ClientSource::BeforeTranslation
+        | ClientSource::ProxyProtocol => "",
         ClientSource::XForwardedFor => "x-forwarded-for",
         ClientSource::XRealIp => "x-real-ip",
         ClientSource::Forwarded => "forwarded",
@@ -218,6 +224,7 @@ mod tests {
         request.message.head = head;
         let end = |addr: &str| Endpoint {
             addr: addr.parse().expect("an address"),
+            translated: None,
             cookie: 0,
             owner: None,
         };

@@ -98,8 +98,10 @@ pub enum GapKind {
 /// Where an address of the client was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientSource {
-    /// The peer of the socket.
+    /// The peer of the server's socket.
     SocketPeer,
+    /// The client's own address, where it is translated on the way to the server.
+    BeforeTranslation,
     /// The PROXY protocol header (version 1 or 2) at the start of the connection.
     ProxyProtocol,
     /// `X-Forwarded-For`, from left to right.

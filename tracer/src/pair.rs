@@ -277,9 +277,8 @@ impl Pairing {
 
     fn hand_out(&mut self, conn: &Connection, under_way: UnderWay, sink: &mut dyn FnMut(Exchange)) {
         let mut exchange = under_way.exchange;
-        // An end's socket can be known later than its first bytes.
-        exchange.client.cookie = conn.client_cookie;
-        exchange.server.cookie = conn.server_cookie;
+        // More can be known of an end than at its first bytes.
+        (exchange.client, exchange.server) = ends(conn);
         let odd = &mut exchange.anomalies;
         if exchange.request.is_none() {
             odd.push(match self.requests_missing || conn.started_in_middle {
@@ -300,17 +299,30 @@ impl Pairing {
     }
 }
 
-fn empty(conn: &Connection, index: u64, proxy_client: Option<SocketAddr>) -> Exchange {
-    let end = |addr, cookie| Endpoint {
-        addr,
-        cookie,
+/// The ends of a connection, as far as they are known.
+fn ends(conn: &Connection) -> (Endpoint, Endpoint) {
+    let client = Endpoint {
+        addr: conn.client,
+        translated: conn.client_seen_as(),
+        cookie: conn.client_cookie,
         owner: None,
     };
+    let server = Endpoint {
+        addr: conn.server,
+        translated: conn.server_seen_as(),
+        cookie: conn.server_cookie,
+        owner: None,
+    };
+    (client, server)
+}
+
+fn empty(conn: &Connection, index: u64, proxy_client: Option<SocketAddr>) -> Exchange {
+    let (client, server) = ends(conn);
     Exchange {
         conn: conn.id,
         index,
-        client: end(conn.client, conn.client_cookie),
-        server: end(conn.server, conn.server_cookie),
+        client,
+        server,
         request: None,
         interim: Vec::new(),
         response: None,

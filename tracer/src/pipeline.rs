@@ -174,7 +174,7 @@ impl Pipeline {
     pub fn health(&self) -> Health {
         let stats = self.connections.stats();
         Health {
-            connections: stats.connections,
+            connections: stats.connections - stats.joined,
             started_in_middle: stats.started_in_middle,
             duplicates: stats.duplicates,
             gaps: stats.gaps,
@@ -308,6 +308,11 @@ impl Pipeline {
         for client in desk.readable.drain(..) {
             told.readable(client);
         }
+        for (conn, into) in desk.joined.drain(..) {
+            if let Some(trails) = trails {
+                trails.join(conn, into);
+            }
+        }
         for conn in desk.closed.drain(..) {
             if let Some(trails) = trails {
                 trails.close(conn, at);
@@ -419,12 +424,12 @@ fn name_owners(
     let client_end = SocketEnd {
         cookie: client.cookie,
         local: client.addr,
-        remote: server.addr,
+        remote: server.seen_as(),
     };
     let server_end = SocketEnd {
         cookie: server.cookie,
         local: server.addr,
-        remote: client.addr,
+        remote: client.seen_as(),
     };
     let request = SentBetween {
         from: asked.or(answered).unwrap_or(request_until),

@@ -12,6 +12,9 @@
 //! connection ends. Bytes that were left out of the capture are a gap of another kind at once, and
 //! so is what a packet says to be settled ([`Settled`](crate::model::Settled)) and is not there.
 //!
+//! **Under several addresses** a connection is seen where addresses are translated. Its sequence
+//! numbers tell, in `sights.rs`, and it is one connection.
+//!
 //! **Which end is the client** is told in `orient.rs`. A connection whose handshake was not seen
 //! starts with its first segment that carries bytes.
 
@@ -19,6 +22,7 @@ mod clock;
 mod duplex;
 mod lru;
 mod orient;
+mod sights;
 mod slot;
 mod store;
 mod stream;
@@ -37,6 +41,7 @@ use crate::model::{ConnId, Direction, GapKind, Timestamp};
 
 use self::clock::{Clock, Moment, Now};
 use self::duplex::{Outlet, Taken};
+pub use self::sights::Sights;
 use self::slot::Slot;
 use self::stream::Opening;
 use self::table::Table;
@@ -95,9 +100,9 @@ pub enum EndKind {
 pub struct Connection {
     /// Its number.
     pub id: ConnId,
-    /// The end that opened it, as far as can be told.
+    /// The end that opened it, as far as can be told, by its own address.
     pub client: SocketAddr,
-    /// The other end.
+    /// The other end, by its own address.
     pub server: SocketAddr,
     /// Cookie of the client's socket; 0 where not known.
     pub client_cookie: u64,
@@ -107,6 +112,29 @@ pub struct Connection {
     pub started_in_middle: bool,
     /// Whether two copies of the same bytes differed.
     pub conflict: bool,
+    /// The pairs of addresses under which it is seen, where there are several.
+    pub sights: Option<Box<Sights>>,
+}
+
+impl Connection {
+    /// The address that the server knows the client by, where it is not the client's own.
+    pub fn client_seen_as(&self) -> Option<SocketAddr> {
+        let ends = self.sights.as_ref()?.ends()?;
+        Some(ends.client_seen_as).filter(|addr| *addr != self.client)
+    }
+
+    /// The address that the client knows the server by, where it is not the server's own.
+    pub fn server_seen_as(&self) -> Option<SocketAddr> {
+        let ends = self.sights.as_ref()?.ends()?;
+        Some(ends.server_seen_as).filter(|addr| *addr != self.server)
+    }
+
+    /// Names both ends by their own addresses, as far as the sights tell.
+    fn name_ends(&mut self) {
+        if let Some(ends) = self.sights.as_ref().and_then(|sights| sights.ends()) {
+            (self.client, self.server) = (ends.client, ends.server);
+        }
+    }
 }
 
 /// What the stages after this one keep per connection, stored in the connection table so that a
@@ -130,6 +158,12 @@ pub enum Event<'a> {
         /// When.
         at: Timestamp,
     },
+    /// Another connection, of which nothing was handed out, turned out to be this one under other
+    /// addresses. There will be nothing of it.
+    Joined {
+        /// The number that it had.
+        other: ConnId,
+    },
     /// Both directions have ended (each with its `End` chunk before this): the last event of a
     /// connection.
     Closed {
@@ -145,6 +179,8 @@ pub struct Stats {
     pub connections: u64,
     /// Connections whose first packets are missing.
     pub started_in_middle: u64,
+    /// Connections that turned out to be an earlier one under other addresses.
+    pub joined: u64,
     /// Segments that brought nothing new: retransmissions, the same packet at two places,
     /// keep-alive probes.
     pub duplicates: u64,
@@ -214,9 +250,16 @@ impl<F: Flow> Reassembler<F> {
     ) -> Option<(ConnId, Direction)> {
         let now = self.clock.advance(segment.at);
         self.expire(now, sink);
-        let index = match self.table.find(segment) {
+        let captured = segment;
+        let mut index = self.table.find(captured);
+        let mut translated = None;
+        if index.is_none() {
+            (index, translated) = self.table.translate(captured).unzip();
+        }
+        let segment = translated.as_ref().unwrap_or(captured);
+        let (mut index, mut segment) = match index {
             Some(index) => match self.relation(index, segment)? {
-                Relation::Own => index,
+                Relation::Own => (index, segment),
                 Relation::Straggler => {
                     let flags = segment.flags;
                     let carries = !segment.payload.is_empty() || flags.syn || flags.fin;
@@ -225,12 +268,17 @@ impl<F: Flow> Reassembler<F> {
                 }
                 Relation::Successor => {
                     self.drop_connection(index, EndKind::Idle, now, sink);
-                    self.open(segment, now, sink)
+                    (self.open(captured, now, sink), captured)
                 }
             },
-            None if opens(segment) => self.open(segment, now, sink),
+            None if opens(captured) => (self.open(captured, now, sink), captured),
             None => return None,
         };
+        let joined;
+        if self.join(index, segment, now, sink) {
+            (index, joined) = self.table.translate(captured)?;
+            segment = &joined;
+        }
         let slot = self.table.get_mut(index)?;
         slot.orient(segment);
         slot.learn_cookies(segment);
@@ -290,6 +338,63 @@ impl<F: Flow> Reassembler<F> {
             Relation::Straggler
         };
         Some(relation)
+    }
+
+    /// Joins a connection with another one, where the first segment with the numbers of both ends
+    /// shows that they are the same.
+    fn join(
+        &mut self,
+        index: u32,
+        segment: &Segment<'_>,
+        now: Now,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+    ) -> bool {
+        let Some(slot) = self.table.get_mut(index) else {
+            return false;
+        };
+        if !segment.flags.ack || std::mem::replace(&mut slot.has_begun, true) {
+            return false;
+        }
+        let (id, dir, is_fresh) = (
+            slot.info.id,
+            slot.direction(segment),
+            slot.duplex.is_fresh(),
+        );
+        let translations = &mut self.table.translations;
+        let Some((other_index, other_id)) = translations.begin(segment, index, id, now.clock)
+        else {
+            return false;
+        };
+        let other = self
+            .table
+            .get(other_index)
+            .filter(|slot| slot.info.id == other_id);
+        let Some(other) = other else {
+            return false;
+        };
+        let swapped = !other.duplex.stands_at(dir, segment);
+        if swapped && !other.duplex.stands_at(dir.reverse(), segment) {
+            return false;
+        }
+        // The younger one has nothing to hand over.
+        if other.is_closed || !is_fresh || other.info.id > id && !other.duplex.is_fresh() {
+            return false;
+        }
+        let (elder, younger) = match other.info.id < id {
+            true => (other_index, index),
+            false => (index, other_index),
+        };
+        let Some(joined) = self.table.join(elder, younger, swapped) else {
+            return false;
+        };
+        self.stats.joined += 1;
+        self.stats.started_in_middle -= u64::from(joined.started_in_middle);
+        self.memory = self.memory.saturating_sub(joined.held);
+        if let Some(slot) = self.table.get_mut(elder) {
+            let other = joined.id;
+            sink(&slot.info, &mut slot.flow, Event::Joined { other });
+        }
+        true
     }
 
     /// Makes room for a connection and adds it.

@@ -176,6 +176,7 @@ pub(crate) fn decoded(coding: &str, coded_len: u64, plain: &[u8]) -> Body {
 pub(crate) fn endpoint(addr: &str) -> Endpoint {
     Endpoint {
         addr: addr.parse().unwrap(),
+        translated: None,
         cookie: 0,
         owner: None,
     }

@@ -145,6 +145,21 @@ impl Trails {
         }
     }
 
+    /// A connection turned out to be another one under other addresses: its packets are that one's.
+    pub fn join(&mut self, conn: ConnId, into: ConnId) {
+        let Some(joining) = self.trails.remove(&conn) else {
+            return;
+        };
+        let trail = self.trails.entry(into).or_default();
+        trail.bytes += joining.bytes;
+        trail.packets.extend(joining.packets);
+        for kept in &mut trail.packets {
+            kept.packet.conn = into;
+        }
+        let packets = trail.packets.make_contiguous();
+        packets.sort_by_key(|kept| kept.packet.at);
+    }
+
     /// A connection is over: it is forgotten some time later ([`Limits::recent_age`]), as an
     /// exchange that it is linked with may yet be reported.
     pub fn close(&mut self, conn: ConnId, at: Timestamp) {

@@ -438,6 +438,7 @@ fn read(path: &Path) -> Back {
 fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
     let end = |addr: &str, owner| Endpoint {
         addr: addr.parse::<SocketAddr>().unwrap(),
+        translated: None,
         cookie: 0,
         owner,
     };

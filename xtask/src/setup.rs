@@ -28,6 +28,7 @@ const DEMO: &[Need] = &[
 /// What the tests and the comparisons use beyond that.
 const TESTS: &[Need] = &[
     ("tc", "iproute2"),
+    ("nft", "nftables"),
     ("tshark", "tshark"),
     ("tcpdump", "tcpdump"),
     ("tcpflow", "tcpflow"),

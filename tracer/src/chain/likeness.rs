@@ -97,7 +97,7 @@ impl Likeness {
     }
 
     fn forwarded_for(&mut self, outer: &Exchange, inner: &Head) {
-        let client = outer.client.addr.ip().to_canonical();
+        let client = outer.client.seen_as().ip().to_canonical();
         let named = ["x-forwarded-for", "x-real-ip", "forwarded"]
             .into_iter()
             .flat_map(|name| inner.values(name))

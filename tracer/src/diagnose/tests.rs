@@ -302,6 +302,7 @@ const FITS: &[&str] = &[
     "request.static_file",
     "request.hidden_path",
     "request.forwarded_for",
+    "request.client_translated",
     "response.challenge_scope",
     "response.challenge_token",
     "response.challenge",

@@ -167,7 +167,9 @@ pub(super) fn dropped(clues: &Clues<'_>) -> Option<(&'static str, String)> {
 /// The address that the server saw as its client.
 pub(super) fn client(clues: &Clues<'_>) -> Option<String> {
     let exchange = &clues.hop()?.exchange;
-    let peer = exchange.proxy_client.unwrap_or(exchange.client.addr);
+    let peer = exchange
+        .proxy_client
+        .unwrap_or_else(|| exchange.client.seen_as());
     Some(peer.ip().to_string())
 }
 
@@ -178,7 +180,9 @@ pub(super) fn said_client(clues: &Clues<'_>) -> Option<String> {
     let told = exchange.client_addresses.iter().find(|row| {
         !matches!(
             row.source,
-            ClientSource::SocketPeer | ClientSource::ProxyProtocol
+            ClientSource::SocketPeer
+                | ClientSource::BeforeTranslation
+                | ClientSource::ProxyProtocol
         )
     })?;
     let told = told.addr?.to_string();

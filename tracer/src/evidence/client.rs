@@ -29,6 +29,7 @@ pub(super) fn judged(exchange: &Exchange) -> Option<(ClientSource, IpAddr)> {
 pub(super) const fn named(source: ClientSource) -> &'static str {
     match source {
         ClientSource::SocketPeer => "the socket",
+        ClientSource::BeforeTranslation => "its own socket",
         ClientSource::ProxyProtocol => "the PROXY protocol",
         ClientSource::XForwardedFor => "X-Forwarded-For",
         ClientSource::XRealIp => "X-Real-IP",

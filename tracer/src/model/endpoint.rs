@@ -10,10 +10,20 @@ use super::Timestamp;
 pub struct Endpoint {
     /// Its address, as the socket sees it.
     pub addr: SocketAddr,
+    /// The address under which the other end knows it, where that is another one: addresses are
+    /// translated on the way (NAT, the address of a service, a published port).
+    pub translated: Option<SocketAddr>,
     /// Its socket cookie, where a probe on this host saw it; 0 otherwise.
     pub cookie: u64,
     /// The process behind it, where it is on this host.
     pub owner: Option<Owner>,
+}
+
+impl Endpoint {
+    /// The address under which the other end knows it.
+    pub fn seen_as(&self) -> SocketAddr {
+        self.translated.unwrap_or(self.addr)
+    }
 }
 
 /// How the owner of a socket is known.

@@ -113,6 +113,7 @@ impl Default for Run {
                 server_cookie: 0,
                 started_in_middle: false,
                 conflict: false,
+                sights: None,
             },
             http: Http::default(),
             pairing: Pairing::default(),

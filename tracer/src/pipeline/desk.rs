@@ -77,6 +77,8 @@ pub(super) struct Desk {
     pub(super) readable: Vec<(SocketAddr, u64)>,
     /// A message of the exchange with this number was followed by another one at this time.
     pub(super) followed: Vec<(u64, Direction, Timestamp)>,
+    /// Connections that turned out to be another one, with the number of that.
+    pub(super) joined: Vec<(ConnId, ConnId)>,
     /// Connections that are over.
     pub(super) closed: Vec<ConnId>,
     /// How many exchanges were ever selected: the number of the next one.
@@ -103,7 +105,8 @@ impl Desk {
         conversation: &mut Conversation,
         event: Event<'_>,
     ) {
-        if !std::mem::replace(&mut conversation.is_noted, true) {
+        let is_joined = matches!(event, Event::Joined { .. });
+        if !std::mem::replace(&mut conversation.is_noted, true) || is_joined {
             let (client, server) = (connection.client.ip(), connection.server.ip());
             around.past.recent.connection(client, server);
         }
@@ -134,6 +137,7 @@ impl Desk {
                     self.exchange(around.options, around.health, exchange, last);
                 });
             }
+            Event::Joined { other } => self.joined.push((other, connection.id)),
             Event::Closed { at } => {
                 let Conversation { pairing, last, .. } = conversation;
                 pairing.close(connection, at, limits, &mut |exchange| {

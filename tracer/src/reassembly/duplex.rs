@@ -63,6 +63,29 @@ impl Duplex {
         self.to_server.is_silent() && self.to_client.is_silent()
     }
 
+    /// Whether nothing was handed out, or waits.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.to_server.is_fresh() && self.to_client.is_fresh()
+    }
+
+    /// Whether any segment was captured on its way to the server, and to the client.
+    pub(super) fn seen(&self) -> (bool, bool) {
+        (self.to_server.seen, self.to_client.seen)
+    }
+
+    /// Whether a segment of this direction is the next one by its numbers, or was the last one.
+    pub(super) fn stands_at(&self, dir: Direction, segment: &Segment<'_>) -> bool {
+        let (mine, other) = (self.stream(dir), self.stream(dir.reverse()));
+        let len = segment.payload.len() as u32 + segment.cut;
+        mine.stands_at(first_byte(segment), len) && other.stands_at(segment.ack, 0)
+    }
+
+    /// Takes in what is known of the same connection under other addresses.
+    pub(super) fn join(&mut self, other: Self) {
+        self.to_server.join(other.to_server);
+        self.to_client.join(other.to_client);
+    }
+
     /// Whether both directions have ended.
     pub(super) fn has_ended(&self) -> bool {
         self.to_server.ended && self.to_client.ended

@@ -7,6 +7,7 @@ use crate::source::Hook;
 use super::clock::{Moment, Now};
 use super::duplex::Duplex;
 use super::orient::{self, Certainty, Role};
+use super::sights::Sights;
 use super::{Connection, Flow};
 
 /// One connection.
@@ -28,6 +29,8 @@ pub(super) struct Slot<F> {
     /// Bytes of memory that it was last seen to hold.
     pub(super) held: usize,
     pub(super) is_closed: bool,
+    /// A segment of it carried the numbers of both ends.
+    pub(super) has_begun: bool,
 }
 
 impl<F: Flow> Slot<F> {
@@ -47,6 +50,7 @@ impl<F: Flow> Slot<F> {
                 server_cookie: 0,
                 started_in_middle: !first.flags.syn,
                 conflict: false,
+                sights: None,
             },
             duplex: Duplex::default(),
             flow: F::default(),
@@ -57,6 +61,7 @@ impl<F: Flow> Slot<F> {
             scheduled: Moment::NEVER,
             held: 0,
             is_closed: false,
+            has_begun: false,
         }
     }
 }
@@ -72,7 +77,8 @@ impl<F> Slot<F> {
 
     /// Corrects which end is the client, as long as nothing was handed out.
     pub(super) fn orient(&mut self, segment: &Segment<'_>) {
-        if self.certainty == Certainty::Handshake || !self.duplex.is_silent() {
+        let is_known = self.certainty == Certainty::Handshake || self.info.sights.is_some();
+        if is_known || !self.duplex.is_silent() {
             return;
         }
         let (role, certainty) = orient::sender(segment);
@@ -90,6 +96,27 @@ impl<F> Slot<F> {
             std::mem::swap(&mut info.client_cookie, &mut info.server_cookie);
             self.duplex.flip();
         }
+    }
+
+    /// Takes in another connection that turned out to be this one, under other addresses.
+    pub(super) fn join(&mut self, mut other: Self, swapped: bool, sights: Box<Sights>) {
+        if swapped {
+            other.duplex.flip();
+            std::mem::swap(&mut other.info.client_cookie, &mut other.info.server_cookie);
+        }
+        self.duplex.join(other.duplex);
+        for (mine, other) in [
+            (&mut self.info.client_cookie, other.info.client_cookie),
+            (&mut self.info.server_cookie, other.info.server_cookie),
+        ] {
+            if *mine == 0 {
+                *mine = other;
+            }
+        }
+        self.certainty = self.certainty.max(other.certainty);
+        self.info.started_in_middle &= other.info.started_in_middle;
+        self.info.sights = Some(sights);
+        self.info.name_ends();
     }
 
     /// Notes the cookie of the socket at this host's end. A SYN meets the server's listening

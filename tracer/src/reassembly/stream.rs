@@ -157,6 +157,32 @@ impl Stream {
         }
     }
 
+    /// Whether its next byte, or the `len` bytes handed out last, have this number.
+    pub(super) fn stands_at(&self, seq: u32, len: u32) -> bool {
+        let next = match self.base {
+            Base::Unknown => return false,
+            Base::Acknowledged(next) => next,
+            Base::Guessed(base) | Base::Opened(base) => base.wrapping_add(self.next as u32),
+        };
+        seq == next || seq.wrapping_add(len) == next
+    }
+
+    /// Takes what another sight of it knows better of its beginning; neither has any bytes, or
+    /// only this one.
+    pub(super) fn join(&mut self, other: Self) {
+        let rank = |base| match base {
+            Base::Unknown => 0,
+            Base::Acknowledged(_) => 1,
+            Base::Guessed(_) => 2,
+            Base::Opened(_) => 3,
+        };
+        let seen = self.seen || other.seen;
+        if self.is_fresh() && rank(other.base) > rank(self.base) {
+            *self = other;
+        }
+        self.seen = seen;
+    }
+
     /// The range of offsets that a segment takes up, negative before the start; `None` where it
     /// is out of reach. Where nothing is known of the stream it is empty.
     pub(super) fn span(&self, segment: &Segment<'_>) -> Option<Range<i64>> {

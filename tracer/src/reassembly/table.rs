@@ -7,9 +7,10 @@ use std::net::{SocketAddr, SocketAddrV4};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::decode::Segment;
-use crate::model::ConnId;
+use crate::model::{ConnId, Direction};
 
 use super::lru::Lru;
+use super::sights::{Sights, Translations};
 use super::slot::{Slot, namespace};
 
 /// All connections, in slots; a segment's is found with one look-up.
@@ -18,12 +19,20 @@ pub(super) struct Table<F> {
     vacant: Vec<u32>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    pub(super) translations: Translations,
     /// Connections under way, by their last segment.
     pub(super) open: Lru,
     /// Connections that are over, by their end: kept for a while for their stragglers.
     pub(super) closed: Lru,
     /// Connections that hold memory, by their last segment.
     pub(super) holding: Lru,
+}
+
+/// A connection that became a part of another one.
+pub(super) struct Joined {
+    pub(super) id: ConnId,
+    pub(super) held: usize,
+    pub(super) started_in_middle: bool,
 }
 
 impl<F> Default for Table<F> {
@@ -33,6 +42,7 @@ impl<F> Default for Table<F> {
             vacant: Vec::new(),
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
+            translations: Translations::default(),
             open: Lru::default(),
             closed: Lru::default(),
             holding: Lru::default(),
@@ -95,15 +105,63 @@ impl<F> Table<F> {
     /// Takes a connection out.
     pub(super) fn remove(&mut self, slot: u32) -> Option<Slot<F>> {
         let old = self.slots.get_mut(slot as usize)?.take()?;
-        let hash = self.hash_of(&old);
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
-            entry.remove();
+        match &old.info.sights {
+            None => self.unlist(slot, self.hash_of(&old)),
+            Some(sights) => self.translations.remove(sights),
         }
         for list in [&mut self.open, &mut self.closed, &mut self.holding] {
             list.remove(slot);
         }
         self.vacant.push(slot);
         Some(old)
+    }
+
+    /// The connection of a segment that is seen under other addresses than it is known by, and the
+    /// segment with those.
+    pub(super) fn translate<'a>(&mut self, segment: &Segment<'a>) -> Option<(u32, Segment<'a>)> {
+        let alias = self.translations.find(segment)?;
+        let info = &mut self.get_mut(alias.slot)?.info;
+        if info.sights.as_mut()?.see(alias.sight, alias.dir) {
+            info.name_ends();
+        }
+        let (src, dst) = match alias.dir {
+            Direction::ClientToServer => (info.client, info.server),
+            Direction::ServerToClient => (info.server, info.client),
+        };
+        Some((
+            alias.slot,
+            Segment {
+                src,
+                dst,
+                ..*segment
+            },
+        ))
+    }
+
+    /// Makes two connections one that is known by the addresses of both: `other` becomes a part of
+    /// `elder`. Returns what it was.
+    pub(super) fn join(&mut self, elder: u32, other: u32, swapped: bool) -> Option<Joined> {
+        let sights = Box::new(Sights::of(self.get(elder)?, self.get(other)?, swapped)?);
+        let gone = self.remove(other)?;
+        let joined = Joined {
+            id: gone.info.id,
+            held: gone.held,
+            started_in_middle: gone.info.started_in_middle,
+        };
+        let slot = self.get(elder)?;
+        if slot.info.sights.is_none() {
+            self.unlist(elder, self.hash_of(slot));
+        }
+        self.translations.add(elder, &sights);
+        self.get_mut(elder)?.join(gone, swapped, sights);
+        Some(joined)
+    }
+
+    /// Its addresses lead to a connection no longer.
+    fn unlist(&mut self, slot: u32, hash: u64) {
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
     }
 
     /// The connections under way, oldest first, with their slots.

@@ -199,6 +199,7 @@ impl<'t> Run<'t> {
                 server_cookie: 0,
                 started_in_middle: transcript.middle,
                 conflict: false,
+                sights: None,
             },
             http: Http::default(),
             pairing: Pairing::default(),

@@ -140,6 +140,7 @@ fn span(start: usize, end: usize) -> (u32, u32) {
 fn nobody() -> Endpoint {
     Endpoint {
         addr: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        translated: None,
         cookie: 0,
         owner: None,
     }

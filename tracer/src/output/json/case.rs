@@ -75,6 +75,9 @@ pub struct Side {
     pub address: String,
     /// Its TCP port.
     pub port: u16,
+    /// The address and port by which the other end knows it; `null` where it is the same: else the
+    /// address is translated on the way (NAT, the address of a service, a published port).
+    pub seen_as: Option<String>,
     /// The kernel's cookie of its socket; `null` where no probe on this host saw it.
     pub socket_cookie: Option<u64>,
     /// The process behind it; `null` where it is on another host, or was not seen.
@@ -140,8 +143,10 @@ pub struct ClientRow {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// The peer of the socket.
+    /// The peer of the server's socket.
     SocketPeer,
+    /// The client's own address, where it is translated on the way to the server.
+    BeforeTranslation,
     /// The PROXY protocol.
     ProxyProtocol,
     /// `X-Forwarded-For`, from left to right.
@@ -222,6 +227,7 @@ impl From<&Endpoint> for Side {
         Self {
             address: end.addr.ip().to_string(),
             port: end.addr.port(),
+            seen_as: end.translated.map(|addr| addr.to_string()),
             socket_cookie: (end.cookie != 0).then_some(end.cookie),
             process: end.owner.as_ref().map(Process::from),
         }
@@ -256,6 +262,7 @@ impl From<&ClientAddress> for ClientRow {
         Self {
             source: match row.source {
                 ClientSource::SocketPeer => Source::SocketPeer,
+                ClientSource::BeforeTranslation => Source::BeforeTranslation,
                 ClientSource::ProxyProtocol => Source::ProxyProtocol,
                 ClientSource::XForwardedFor => Source::XForwardedFor,
                 ClientSource::XRealIp => Source::XRealIp,

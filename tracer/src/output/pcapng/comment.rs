@@ -12,7 +12,7 @@ pub(super) fn end(case: u64, which: &str, end: &Endpoint, peer: &Endpoint) -> St
         .with("case", &case.to_string())
         .with("end", which)
         .with("addr", &end.addr.to_string())
-        .with("peer", &peer.addr.to_string());
+        .with("peer", &peer.seen_as().to_string());
     if let Some(owner) = &end.owner {
         line = line
             .with("pid", &owner.pid.to_string())

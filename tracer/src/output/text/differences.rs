@@ -60,7 +60,7 @@ pub(super) fn siblings(
         writeln!(
             out,
             "    {strong}passed{strong:#}  {at}  from {} → {}",
-            sibling.client.addr,
+            sibling.client.seen_as(),
             status.as_deref().unwrap_or("no answer seen")
         )?;
         writeln!(out, "      unlike this one: {}", unlike(case, sibling))?;
@@ -82,7 +82,7 @@ pub(super) fn siblings(
 fn unlike(case: &Case, sibling: &Exchange) -> String {
     let this = case.exchange();
     let mut parts = Vec::new();
-    if this.client.addr.ip() != sibling.client.addr.ip() {
+    if this.client.seen_as().ip() != sibling.client.seen_as().ip() {
         parts.push("another client address".to_owned());
     }
     match RequestChanges::between(this, sibling) {

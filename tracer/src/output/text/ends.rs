@@ -22,6 +22,13 @@ pub(super) fn write(out: &mut String, exchange: &Exchange, styles: &Styles) -> f
         write!(out, "    {role}  {address:width$}  ")?;
         process(out, end, styles)?;
         out.push('\n');
+        if let Some(seen_as) = end.translated {
+            let other = if role == "client" { "server" } else { "client" };
+            writeln!(
+                out,
+                "            the {other} sees {seen_as}: addresses are translated between"
+            )?;
+        }
     }
     client_addresses(out, exchange)
 }
@@ -34,7 +41,10 @@ pub(super) fn told(exchange: &Exchange) -> String {
     });
     let rows: Vec<String> = rows.collect();
     if rows.is_empty() {
-        return format!("{} by the socket", exchange.client.addr.ip().to_canonical());
+        return format!(
+            "{} by the socket",
+            exchange.client.seen_as().ip().to_canonical()
+        );
     }
     rows.join(", ")
 }
@@ -124,6 +134,7 @@ fn client_addresses(out: &mut String, exchange: &Exchange) -> fmt::Result {
 fn source(source: ClientSource) -> &'static str {
     match source {
         ClientSource::SocketPeer => "the socket",
+        ClientSource::BeforeTranslation => "its own socket",
         ClientSource::ProxyProtocol => "PROXY protocol",
         ClientSource::XForwardedFor => "X-Forwarded-For",
         ClientSource::XRealIp => "X-Real-IP",

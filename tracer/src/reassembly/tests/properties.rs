@@ -34,6 +34,16 @@ struct Fate {
     delayed: u8,
     /// Not seen.
     lost: bool,
+    /// Where it is seen: before a translation of addresses, behind it, or both.
+    at: Place,
+}
+
+/// On which side of a translation of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Before,
+    Behind,
+    Both,
 }
 
 proptest! {
@@ -58,6 +68,20 @@ proptest! {
                 prop_assert!(had >= ack.min(talk.len[other]), "{sent:?} came after {had}");
             }
         }
+    }
+
+    #[test]
+    fn before_and_behind_a_translation_it_is_one_connection(
+        talk in conversation(),
+        fates in translated_fates(),
+    ) {
+        let made_up = 1 << 20;
+        prop_assume!(talk.isn.iter().any(|n| n.wrapping_add(1) >= made_up));
+        let seen = replay(&talk, &fates);
+        prop_assert_eq!(seen.delivered, talk.len);
+        prop_assert_eq!(seen.lost, [0, 0]);
+        prop_assert_eq!(seen.stats.connections - seen.stats.joined, 1);
+        prop_assert_eq!(seen.stats.conflicts, 0);
     }
 
     #[test]
@@ -89,6 +113,9 @@ proptest! {
         let mut open = std::collections::BTreeMap::new();
         let mut ok = true;
         let mut check = |conn: &Connection, _: &mut u64, event: Event<'_>| {
+            if let Event::Joined { .. } = event {
+                return;
+            }
             let (next, ended) = open.entry(conn.id).or_insert(([0; 2], [false; 2]));
             let Event::Chunk(chunk) = event else {
                 ok &= *ended == [true; 2];
@@ -213,8 +240,19 @@ fn fates(loss: f64) -> impl Strategy<Value = Vec<Fate>> {
         copied,
         delayed,
         lost,
+        at: Place::Before,
     });
     prop::collection::vec(fate, 64)
+}
+
+fn translated_fates() -> impl Strategy<Value = Vec<Fate>> {
+    let at = prop_oneof![Just(Place::Before), Just(Place::Behind), Just(Place::Both)];
+    (fates(0.0), prop::collection::vec(at, 64)).prop_map(|(mut fates, places)| {
+        for (fate, at) in fates.iter_mut().zip(places) {
+            fate.at = at;
+        }
+        fates
+    })
 }
 
 /// What came out.
@@ -241,6 +279,7 @@ fn replay(talk: &Conversation, fates: &[Fate]) -> Seen {
         stats: Stats::default(),
     };
     let mut capture = Vec::new();
+    let is_translated = fates.iter().any(|fate| fate.at != Place::Before);
     for (i, (sent, fate)) in talk.segments.iter().zip(fates.iter().cycle()).enumerate() {
         let is_handshake = sent.flags.syn;
         if fate.lost && !is_handshake {
@@ -251,17 +290,26 @@ fn replay(talk: &Conversation, fates: &[Fate]) -> Seen {
         } else {
             usize::from(fate.delayed)
         };
-        capture.push((i + delay, i, sent));
-        capture.extend(
-            fate.copied
-                .map(|later| (i + delay + usize::from(later), i, sent)),
-        );
+        // Both sides are there as it begins.
+        let at = match is_handshake && is_translated {
+            true => Place::Both,
+            false => fate.at,
+        };
+        for place in [Place::Before, Place::Behind] {
+            if at != place && at != Place::Both {
+                continue;
+            }
+            let is_behind = place == Place::Behind;
+            capture.push((i + delay, i, is_behind, sent));
+            let copy = |later| (i + delay + usize::from(later), i, is_behind, sent);
+            capture.extend(fate.copied.map(copy));
+        }
         if sent.len > 0 {
             let from = sent.offset as usize;
             seen.captured[order(sent.dir)[0]][from..from + sent.len].fill(true);
         }
     }
-    capture.sort_by_key(|(place, i, _)| (*place, *i));
+    capture.sort_by_key(|(place, i, is_behind, _)| (*place, *i, *is_behind));
     let mut reassembler = Reassembler::<u64>::new(Limits::default());
     let mut sink = |_: &Connection, _: &mut u64, event: Event<'_>| {
         let Event::Chunk(chunk) = event else { return };
@@ -281,9 +329,9 @@ fn replay(talk: &Conversation, fates: &[Fate]) -> Seen {
         seen.steps
             .push([0, 1].map(|way| seen.delivered[way] + seen.lost[way]));
     };
-    for (place, _, sent) in capture {
+    for (place, _, is_behind, sent) in capture {
         let [mine, other] = order(sent.dir);
-        let ends = ends(1);
+        let ends = if is_behind { ends_behind() } else { ends(1) };
         let start = u64::try_from(sent.offset).unwrap_or(0);
         let payload: Vec<u8> = (start..).take(sent.len).map(|i| byte_at(mine, i)).collect();
         let segment = Segment {
@@ -350,6 +398,13 @@ fn ends(peer: u16) -> [SocketAddr; 2] {
     [
         SocketAddr::from(([192, 0, 2, 1], 40_000 + peer)),
         SocketAddr::from(([192, 0, 2, 2], 80)),
+    ]
+}
+
+fn ends_behind() -> [SocketAddr; 2] {
+    [
+        SocketAddr::from(([203, 0, 113, 9], 1_024)),
+        SocketAddr::from(([198, 51, 100, 1], 8_080)),
     ]
 }
 

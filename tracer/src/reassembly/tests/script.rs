@@ -3,8 +3,8 @@
 //! A segment is `>` (from 192.0.2.1 port 40000) or `<` (from 192.0.2.2 port 80), the offset of its
 //! first byte, then any of `S`, `F`, `R` (flags), `@N` (acknowledges N bytes), `~N` (N bytes cut)
 //! and `:TEXT` (payload, last). Between them: `+N` lets N milliseconds pass, `-N` turns time back,
-//! `!N` takes other initial sequence numbers, `:N` another peer, `:lo` loopback addresses,
-//! `netns=N` a namespace, `egress=N` and `ingress=N` a hook and its cookie, `$` the end of the
+//! `!N` takes other initial sequence numbers, `:N` another peer, `:lo` loopback addresses, `as=N`
+//! other addresses of the same connection (`as=0`: the first ones again), `netns=N` a namespace, `egress=N` and `ingress=N` a hook and its cookie, `$` the end of the
 //! capture. `_` in a payload is a space.
 //!
 //! A trace has `>0:abc` for data, `>0?3` for a lost gap, `>0~3` for a skipped one, `>3.fin` for an
@@ -59,6 +59,8 @@ pub(super) struct Script {
     pub(super) wakes_after_ms: Option<u64>,
     pub(super) conflict: bool,
     pub(super) cookies: (u64, u64),
+    /// Client and server, each as itself and as the other one sees it.
+    pub(super) names: [String; 4],
     trace: Vec<String>,
     spoken_of: u64,
     at_ms: u64,
@@ -75,6 +77,7 @@ impl Script {
             wakes_after_ms: None,
             conflict: false,
             cookies: (0, 0),
+            names: Default::default(),
             trace: Vec::new(),
             spoken_of: 1,
             at_ms: 1_000_000,
@@ -102,6 +105,7 @@ impl Script {
         if let Some((name, value)) = token.split_once('=') {
             let value = value.parse().unwrap();
             match name {
+                "as" => self.ends = translated(value as u8),
                 "netns" => self.vantage.netns = value,
                 "egress" => (self.vantage.hook, self.vantage.cookie) = (Hook::Egress, value),
                 "ingress" => (self.vantage.hook, self.vantage.cookie) = (Hook::Ingress, value),
@@ -120,7 +124,11 @@ impl Script {
             ":" if rest == "lo" => {
                 self.ends = self.ends.map(|end| ([127, 0, 0, 1], end.port()).into());
             }
-            ":" => self.ends = ends(rest.parse().unwrap()),
+            ":" => {
+                let peer = rest.parse().unwrap();
+                self.ends = ends(peer);
+                self.isn = u32::MAX - 2 - (u32::from(peer) - 1) * 0x0100_0000;
+            }
             "$" => self.call(|reassembler, _, sink| reassembler.finish(sink)),
             ">" => self.segment(self.ends, rest),
             "<" => self.segment([self.ends[1], self.ends[0]], rest),
@@ -182,6 +190,13 @@ impl Script {
             };
             self.conflict |= info.conflict;
             self.cookies = (info.client_cookie, info.server_cookie);
+            let seen_as = |name: Option<SocketAddr>| name.map_or("-".to_owned(), |n| n.to_string());
+            self.names = [
+                info.client.to_string(),
+                seen_as(info.client_seen_as()),
+                info.server.to_string(),
+                seen_as(info.server_seen_as()),
+            ];
             if info.id.0 != self.spoken_of {
                 self.spoken_of = info.id.0;
                 self.trace.push(format!("#{}", info.id.0));
@@ -201,10 +216,22 @@ fn ends(peer: u8) -> [SocketAddr; 2] {
     ]
 }
 
+/// Behind an address translation, of the server's address or (from 10 on) of both.
+fn translated(place: u8) -> [SocketAddr; 2] {
+    let [client, server] = ends(1);
+    let behind = SocketAddr::from(([198, 51, 100, place], 8_080));
+    match place {
+        0 => [client, server],
+        1..10 => [client, behind],
+        _ => [SocketAddr::from(([203, 0, 113, place], 1_024)), behind],
+    }
+}
+
 fn show(event: &Event<'_>) -> String {
     let chunk = match event {
         Event::Chunk(chunk) => chunk,
         Event::Woken { .. } => return "woken".to_owned(),
+        Event::Joined { other } => return format!("={}", other.0),
         Event::Closed { .. } => return "closed".to_owned(),
     };
     let arrow = match chunk.dir {
