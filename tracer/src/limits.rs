@@ -97,9 +97,10 @@ pub const PREFLIGHT_WAIT: Duration = Duration::from_secs(2);
 /// Preflights that are remembered, refused or not. Past it the oldest is forgotten, and a case that
 /// waits for its request says that this cannot be told.
 pub const PREFLIGHTS: usize = 4_096;
-/// Refused preflights that wait at once. Past it the oldest is told at once, and says the same.
+/// Cases that wait at once: refused preflights, and those behind them. Past it the oldest is told at
+/// once, and says the same.
 pub const PREFLIGHTS_WAITING: usize = 1_024;
-/// Bytes of packets for `-w` with the refused preflights that wait; as above.
+/// Bytes of packets for `-w` with the cases that wait; as above.
 pub const PREFLIGHTS_WAITING_BYTES: usize = 64 << 20;
 
 /// Bytes of a body that fingerprints are looked for in. Error pages are a few KiB; bounds the work

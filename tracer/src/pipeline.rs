@@ -456,27 +456,33 @@ impl Pipeline {
             verdict: Verdict::default(),
             group: Group::default(),
         };
+        let until = due.plus(PREFLIGHT_WAIT);
+        let is_known = self.preflight(case.exchange(), until).is_some();
+        let is_next = is_known && !self.waiting.shares(&case.chain);
         let wait = Wait {
-            due: due.plus(PREFLIGHT_WAIT),
+            due: if is_known { due } else { until },
+            until,
             unjudged: Unjudged { case, route },
             forgotten,
         };
-        match self.preflight(wait.unjudged.case.exchange(), wait.due) {
-            Some(_) => self.tell(wait),
-            None => self.waiting.add(wait),
+        if is_next {
+            self.tell(wait);
+        } else {
+            self.waiting.add(wait);
         }
     }
 
     fn tell(&mut self, wait: Wait) {
         let Wait {
-            due,
+            until,
             mut unjudged,
             forgotten,
+            ..
         } = wait;
         let case = &mut unjudged.case;
         self.health.cases += 1;
         case.number = self.health.cases;
-        let preflight = self.preflight(case.exchange(), due);
+        let preflight = self.preflight(case.exchange(), until);
         case.preflight = preflight.unwrap_or(Preflight::Ended);
         let (pace, preflight) = (case.pace, case.preflight);
         let around = link::around(&case.chain, pace, preflight, forgotten);

@@ -1,15 +1,18 @@
 //! Cases of refused preflights that wait for the request which a browser would not send.
+//!
+//! A later case of the same connection waits behind them: a file holds the packets of a connection
+//! in their order.
 
 use std::collections::VecDeque;
 
 use crate::limits::{PREFLIGHTS_WAITING, PREFLIGHTS_WAITING_BYTES};
-use crate::model::{Exchange, Preflight, Timestamp};
+use crate::model::{Chain, Exchange, Preflight, Timestamp};
 
 use super::Pipeline;
 use super::judge::Unjudged;
 use super::preflights::{Forgotten, is_refused};
 
-/// Cases in the order of their deadlines.
+/// Cases in the order in which they are told.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     cases: VecDeque<Wait>,
@@ -19,8 +22,10 @@ pub(super) struct Waiting {
 /// A case without its number.
 #[derive(Debug)]
 pub(super) struct Wait {
-    /// Until when the request may still come.
+    /// When it may be told, once those in front of it are.
     pub(super) due: Timestamp,
+    /// Until when a request counts as that of this preflight.
+    pub(super) until: Timestamp,
     pub(super) unjudged: Unjudged,
     /// Whether more was under way than could be looked at.
     pub(super) forgotten: bool,
@@ -30,6 +35,13 @@ impl Waiting {
     pub(super) fn add(&mut self, wait: Wait) {
         self.packet_bytes += packet_bytes(&wait);
         self.cases.push_back(wait);
+    }
+
+    /// Whether a case that waits has a connection in common with this chain.
+    pub(super) fn shares(&self, chain: &Chain) -> bool {
+        let waiting = self.cases.iter().map(|wait| &wait.unjudged.case.chain);
+        let mut conns = waiting.flat_map(Chain::exchanges).map(|e| e.conn);
+        conns.any(|conn| chain.exchanges().any(|e| e.conn == conn))
     }
 
     /// The first case, if it has waited until `now`, or has to go for want of room.
@@ -57,8 +69,8 @@ fn packet_bytes(wait: &Wait) -> usize {
 
 impl Pipeline {
     /// What is known of the preflight of an exchange, or of what followed it where it is one;
-    /// `None` while the request may still come.
-    pub(super) fn preflight(&self, exchange: &Exchange, due: Timestamp) -> Option<Preflight> {
+    /// `None` while the request may still come, which counts until this time.
+    pub(super) fn preflight(&self, exchange: &Exchange, until: Timestamp) -> Option<Preflight> {
         // A file of ours says what was known when it was written, and holds only what was reported.
         let told = self.told.around_of(exchange).map(|a| a.preflight);
         if let Some(told) = told.filter(|told| *told != Preflight::NotSeen) {
@@ -69,12 +81,12 @@ impl Pipeline {
         }
         let from = exchange.started_at();
         Some(match self.past.preflights.followed_at(exchange) {
-            Ok(Some(at)) if at <= due => Preflight::Followed,
+            Ok(Some(at)) if at <= until => Preflight::Followed,
             _ if self.is_selective || self.told.is_from_file() => Preflight::Partial,
             Err(Forgotten) => Preflight::Lost,
             Ok(_) if !self.losses.is_whole_since(from) => Preflight::Lost,
             Ok(_) if self.source_ended_at.is_some_and(|at| at >= from) => Preflight::Ended,
-            Ok(_) if self.now < due => return None,
+            Ok(_) if self.now < until => return None,
             Ok(_) => Preflight::Unfollowed,
         })
     }

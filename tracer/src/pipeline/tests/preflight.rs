@@ -92,8 +92,10 @@ fn a_capture_that_ends_or_leaves_out_requests_cannot_tell() {
 }
 
 #[test]
-fn cases_that_wait_are_told_in_the_order_of_their_deadlines() {
+fn cases_are_told_in_the_order_of_their_deadlines() {
     let mut talk = refused();
+    talk.next_connection();
+    talk.handshake();
     talk.pass(1_000);
     talk.exchange(&POST.replace("/orders", "/a"), FORBIDDEN);
     talk.pass(1_250);
@@ -105,6 +107,19 @@ fn cases_that_wait_are_told_in_the_order_of_their_deadlines() {
         .iter()
         .map(|c| c.exchange().request.as_ref().unwrap().method());
     assert!(methods.eq([&b"POST"[..], b"OPTIONS", b"POST"]));
+}
+
+#[test]
+fn a_later_case_of_the_connection_waits_behind() {
+    let mut talk = refused();
+    talk.exchange(&POST.replace("/orders", "/a"), FORBIDDEN);
+    talk.pass(1_000);
+    assert_eq!(talk.cases(), []);
+    talk.pass(1_300);
+    let cases = talk.cases();
+    let found = [Preflight::Unfollowed, Preflight::NotSeen];
+    assert_eq!(known(&cases), found);
+    assert!(cases.iter().map(|case| case.number).eq(1..3));
 }
 
 #[test]
