@@ -70,6 +70,25 @@ proptest! {
     ) {
         prop_assert_eq!(run(&steps, opens, true), run(&steps, opens, false));
     }
+
+    #[test]
+    fn a_post_is_joined_with_its_preflight_though_it_is_passed_over(
+        rest in prop::collection::vec(preflight_step(), 1..30),
+    ) {
+        // Of this route there are enough samples for now.
+        let passed = [Step::Say(CLIENT, FROM_CLIENT[0]), Step::Say(SERVER, FROM_SERVER[0])];
+        let steps = [&passed[..], &passed, &rest].concat();
+        prop_assert_eq!(run(&steps, true, true), run(&steps, true, false));
+    }
+}
+
+fn preflight_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => select(&FROM_CLIENT[12..]).prop_map(|text| Step::Say(CLIENT, text)),
+        4 => select(&FROM_SERVER[..2]).prop_map(|text| Step::Say(SERVER, text)),
+        1 => Just(Step::NextConnection),
+        1 => select(&[20, 2_500][..]).prop_map(Step::Pass),
+    ]
 }
 
 fn run(steps: &[Step], opens: bool, reads_all: bool) -> (Vec<Case>, [u64; 5]) {
