@@ -65,10 +65,10 @@ impl Preflights {
 
     /// Takes in how a preflight was answered.
     pub(super) fn over(&mut self, exchange: &Exchange) {
-        let answer = answer(exchange);
-        let Some(key) = self.key_of_preflight(exchange).filter(|_| answer.is_some()) else {
+        let Some(key) = self.key_of_preflight(exchange) else {
             return;
         };
+        let answer = answer(exchange);
         let at = exchange.started_at();
         let all = self.asked.get_mut(&key).into_iter().flatten();
         for asked in all.filter(|asked| asked.at == at) {
