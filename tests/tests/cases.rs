@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tracer_tests::{Place, tracer_binary};
+use tracer_tests::{Place, Read, Session, tracer_binary};
 
 /// Compared by `cargo xtask demo`.
 const DEMO: &str = "demo";
@@ -37,6 +37,32 @@ fn every_case_is_read_as_expected() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_is_written_reads_back_to_the_same_verdicts() -> Result<()> {
+    for case in cases()? {
+        let directory = tempfile::tempdir()?;
+        let written = directory.path().join("written.pcapng");
+        let written = written.to_str().context("path")?;
+        let capture = capture(&case)?;
+        let capture = capture.to_str().context("path")?;
+        let first = Read::session(&[capture, "-w", written])?;
+        let again = Read::session(&[written])?;
+        let said = |session: &Session| -> Vec<_> {
+            let cases = session.cases.iter();
+            let parts = cases.map(|c| [c.0["verdict"].clone(), c.0["evidence"].clone()]);
+            parts.collect()
+        };
+        ensure!(
+            said(&first) == said(&again),
+            "{}: {:#?}\nread back: {:#?}",
+            case.display(),
+            said(&first),
+            said(&again)
+        );
+    }
+    Ok(())
+}
+
 fn cases() -> Result<Vec<PathBuf>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut cases = Vec::new();
@@ -51,13 +77,12 @@ fn cases() -> Result<Vec<PathBuf>> {
 }
 
 fn read(case: &Path, threads: &str) -> Result<String> {
-    let capture = ["capture.pcap", "capture.pcapng"]
-        .into_iter()
-        .find(|name| case.join(name).is_file())
-        .with_context(|| format!("{} has no capture", case.display()))?;
+    let capture = capture(case)?;
+    let capture = capture.file_name().context("path")?;
     let mut command = Place::here().command(tracer_binary()?);
     command
-        .args(["read", "--threads", threads, "--json", capture])
+        .args(["read", "--threads", threads, "--json"])
+        .arg(capture)
         .current_dir(case);
     let output = command.output()?;
     ensure!(
@@ -68,6 +93,14 @@ fn read(case: &Path, threads: &str) -> Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+fn capture(case: &Path) -> Result<PathBuf> {
+    ["capture.pcap", "capture.pcapng"]
+        .into_iter()
+        .map(|name| case.join(name))
+        .find(|path| path.is_file())
+        .with_context(|| format!("{} has no capture", case.display()))
 }
 
 /// The lines that differ, by number; what was found of each.

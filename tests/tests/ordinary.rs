@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tracer403::diagnose;
 use tracer403::evidence::fingerprint::{Fingerprints, raw};
 use tracer403::evidence::{self, Scene};
-use tracer403::model::{Chain, Kind, Pace, Verdict};
+use tracer403::model::{Chain, Kind, Pace, Preflight, Verdict};
 
 /// One answer: a line of `stages/ordinary.jsonl`.
 #[derive(Deserialize)]
@@ -55,6 +55,7 @@ fn verdict(fixture: &Fixture, fingerprints: &Fingerprints) -> Verdict {
         chain: &chain,
         siblings: &[],
         pace: Pace::default(),
+        preflight: Preflight::default(),
     });
     diagnose::verdict(&chain, &evidence)
 }

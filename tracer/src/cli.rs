@@ -219,8 +219,8 @@ pub struct CaptureArgs {
     /// both only where that is asked for by --status, or is an error (4xx, 5xx): cost follows the
     /// refusals. What cannot be followed there is copied whole (pipelining, chunked requests, heads
     /// above some 500 bytes, packets out of order). It says less of why: requests that passed are
-    /// not there to compare with, and whether a server asked another one is not concluded from
-    /// silence. A large upload that is refused while it is being sent can be missed.
+    /// not there to compare with, and nothing is concluded from silence: not that a server asked
+    /// nobody, and not that the POST of a refused preflight never came. A large upload that is refused while it is being sent can be missed.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = CaptureMode::All)]
     pub capture: CaptureMode,
 

@@ -90,6 +90,19 @@ impl Default for Limits {
     }
 }
 
+/// How long a refused preflight waits for the request that it asked for, in capture time. Its sender
+/// has the answer after half a round trip, and its request is here after another half; the slowest
+/// networks in use take a second.
+pub const PREFLIGHT_WAIT: Duration = Duration::from_secs(2);
+/// Preflights that are remembered, refused or not. Past it the oldest is forgotten, and a case that
+/// waits for its request says that this cannot be told.
+pub const PREFLIGHTS: usize = 4_096;
+/// Cases that wait at once: refused preflights, and those behind them. Past it the oldest is told at
+/// once, and says the same.
+pub const PREFLIGHTS_WAITING: usize = 1_024;
+/// Bytes of packets for `-w` with the cases that wait; as above.
+pub const PREFLIGHTS_WAITING_BYTES: usize = 64 << 20;
+
 /// Bytes of a body that fingerprints are looked for in. Error pages are a few KiB; bounds the work
 /// on a large body.
 pub const FINGERPRINT_BODY: usize = 64 << 10;

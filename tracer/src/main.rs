@@ -70,7 +70,7 @@ fn live(arguments: &Live) -> Result<Ending> {
     log_to_stderr(output);
     let stop = stop_on_signals()?;
     let ports = Some(&capture.ports);
-    let (pipeline, mut writer) = parts(ports, filter, verdict, output, limit, &stop)?;
+    let (mut pipeline, mut writer) = parts(ports, filter, verdict, output, limit, &stop)?;
     let names = &capture.interfaces;
     let attach = match names.as_slice() {
         [] => Attach::Cgroup(capture.cgroup.clone()),
@@ -100,6 +100,7 @@ fn live(arguments: &Live) -> Result<Ending> {
     eprintln!("{}", source.started());
     eprintln!("ports: {}", options.ports);
     if let Capture::Hold(hold) = &options.capture {
+        pipeline.source_leaves_out();
         let bytes = u64::from(hold.connections) * Hold::BYTES_EACH as u64;
         eprintln!(
             "holding requests of up to {} connections in {} MiB of the kernel's memory",

@@ -7,6 +7,7 @@ mod chain;
 mod endpoint;
 mod health;
 mod message;
+mod preflight;
 mod told;
 mod verdict;
 
@@ -20,6 +21,7 @@ pub use health::{Health, LossPlace, MissingProbe};
 pub use message::{
     Body, Decoded, Field, FieldSpan, Framing, Head, Message, MessageEnd, Request, Response,
 };
+pub use preflight::Preflight;
 pub use told::{Around, Told};
 pub use verdict::{
     CauseId, Confidence, Evidence, Finding, Handling, Issuer, Kind, Part, Product, Proves, Side,
@@ -256,6 +258,8 @@ pub struct Case {
     pub siblings: Vec<Exchange>,
     /// What the same client asked for just before.
     pub pace: Pace,
+    /// What is known of its preflight, or of what followed it where it is one.
+    pub preflight: Preflight,
     /// Facts that speak for or against a cause.
     pub evidence: Vec<Evidence>,
     /// Who refused it, and why.
@@ -281,6 +285,7 @@ impl Case {
             chain: Chain::of(exchange),
             siblings: Vec::new(),
             pace: Pace::default(),
+            preflight: Preflight::default(),
             evidence: Vec::new(),
             verdict: Verdict::default(),
             group: Group::default(),

@@ -8,10 +8,12 @@ mod link;
 mod losses;
 mod paces;
 mod past;
+mod preflights;
 mod recent;
 mod settling;
 mod siblings;
 mod told;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,8 +21,8 @@ use std::sync::Arc;
 use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
 use crate::evidence::fingerprint::Fingerprints;
-use crate::limits::Limits;
-use crate::model::{Case, Exchange, Group, Health, Pace, Timestamp, Verdict};
+use crate::limits::{Limits, PREFLIGHT_WAIT};
+use crate::model::{Case, Exchange, Group, Health, Pace, Preflight, Timestamp, Verdict};
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
 use crate::reassembly::Reassembler;
@@ -35,6 +37,7 @@ use past::Past;
 use settling::{Settled, Settling};
 use siblings::Siblings;
 use told::Told;
+use waiting::{Wait, Waiting};
 
 /// What a session is asked for.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +71,7 @@ pub struct Pipeline {
     desk: Desk,
     trails: Option<Trails>,
     settling: Settling,
+    waiting: Waiting,
     owners: Owners,
     losses: Losses,
     past: Past,
@@ -76,6 +80,10 @@ pub struct Pipeline {
     judge: Judge,
     cases: VecDeque<Unjudged>,
     now: Timestamp,
+    /// When the source before this one was done.
+    source_ended_at: Option<Timestamp>,
+    /// Whether the source leaves out exchanges that nobody asked for.
+    is_selective: bool,
 }
 
 impl Pipeline {
@@ -87,6 +95,7 @@ impl Pipeline {
             desk: Desk::default(),
             trails: options.keep_packets.then(|| Trails::new(&options.limits)),
             settling: Settling::new(options.limits.settle),
+            waiting: Waiting::default(),
             owners: Owners::new(options.limits.owners),
             losses: Losses::default(),
             past: Past::new(&options.limits),
@@ -95,6 +104,8 @@ impl Pipeline {
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
+            source_ended_at: None,
+            is_selective: false,
             options,
         }
     }
@@ -133,6 +144,13 @@ impl Pipeline {
     /// Another source follows: what the one before told of this host holds no longer.
     pub fn next_source(&mut self) {
         self.told.watching_since = None;
+        self.source_ended_at = Some(self.now);
+    }
+
+    /// The source leaves out exchanges that nobody asked for: one that is not seen may have been
+    /// there.
+    pub fn source_leaves_out(&mut self) {
+        self.is_selective = true;
     }
 
     /// The source is done: everything that is still under way is over.
@@ -154,9 +172,7 @@ impl Pipeline {
             desk.event(&mut around, connection, conversation, event);
         });
         self.clear_desk(self.now);
-        while let Some(settled) = self.settling.pop() {
-            self.case(settled);
-        }
+        self.hand_on_all();
     }
 
     /// The next case, in the order in which they were settled.
@@ -273,6 +289,7 @@ impl Pipeline {
             recent,
             siblings,
             paces,
+            preflights,
         } = past;
         for over in desk.over.drain(..) {
             let Over {
@@ -280,6 +297,7 @@ impl Pipeline {
                 is_selected,
             } = over;
             let conn = exchange.conn;
+            preflights.over(&exchange);
             let route = siblings.route(&exchange);
             let pace = route.map(|route| paces.count(&exchange, route, at));
             if is_selected {
@@ -324,18 +342,54 @@ impl Pipeline {
         // Files put one behind the other can step back by hours; a deadline of the later file
         // would keep the cases of the earlier one waiting.
         let stepped_back = self.now.since(at) > self.options.limits.settle;
-        self.now = if stepped_back { at } else { self.now.max(at) };
-        while let Some(settled) = match stepped_back {
-            true => self.settling.pop(),
-            false => self.settling.pop_due(self.now),
-        } {
+        if stepped_back {
+            self.hand_on_all();
+            self.now = at;
+        } else {
+            self.now = self.now.max(at);
+            self.note_holes();
+            while let Some(settled) = self.settling.pop_due(self.now) {
+                self.tell_waiting(settled.due);
+                self.case(settled);
+            }
+            self.tell_waiting(self.now);
+        }
+    }
+
+    /// Hands on all that waits, however long it has waited.
+    fn hand_on_all(&mut self) {
+        while let Some(settled) = self.settling.pop() {
+            self.tell_waiting(settled.due);
             self.case(settled);
         }
+        while let Some(wait) = self.waiting.pop() {
+            self.tell(wait);
+        }
+    }
+
+    /// Tells the cases that have waited until `due`.
+    fn tell_waiting(&mut self, due: Timestamp) {
+        while let Some(wait) = self.waiting.pop_due(due) {
+            self.tell(wait);
+        }
+    }
+
+    /// Notes whether bytes are missing from what arrived.
+    fn note_holes(&mut self) {
+        let stats = self.connections.stats();
+        let holes = stats.gaps
+            + stats.implausible
+            + stats.evicted_connections
+            + stats.evicted_memory
+            + self.health.cut
+            + self.health.malformed;
+        self.losses.holes(self.now, holes);
     }
 
     fn case(&mut self, settled: Settled) {
         let conn = settled.exchange.conn;
         let Settled {
+            due,
             mut exchange,
             pace,
             packets,
@@ -394,13 +448,12 @@ impl Pipeline {
             },
             None => pace,
         };
-        told.extend(link::around(&chain, pace, forgotten));
-        self.health.cases += 1;
         let case = Case {
-            number: self.health.cases,
+            number: 0,
             chain,
             siblings,
             pace,
+            preflight: Preflight::NotSeen,
             packets,
             told,
             lost_meanwhile,
@@ -408,7 +461,38 @@ impl Pipeline {
             verdict: Verdict::default(),
             group: Group::default(),
         };
-        self.cases.push_back(Unjudged { case, route });
+        let until = due.plus(PREFLIGHT_WAIT);
+        let is_known = self.preflight(case.exchange(), until).is_some();
+        let is_next = is_known && !self.waiting.shares(&case.chain);
+        let wait = Wait {
+            due: if is_known { due } else { until },
+            until,
+            unjudged: Unjudged { case, route },
+            forgotten,
+        };
+        if is_next {
+            self.tell(wait);
+        } else {
+            self.waiting.add(wait);
+        }
+    }
+
+    fn tell(&mut self, wait: Wait) {
+        let Wait {
+            until,
+            mut unjudged,
+            forgotten,
+            ..
+        } = wait;
+        let case = &mut unjudged.case;
+        self.health.cases += 1;
+        case.number = self.health.cases;
+        let preflight = self.preflight(case.exchange(), until);
+        case.preflight = preflight.unwrap_or(Preflight::Ended);
+        let (pace, preflight) = (case.pace, case.preflight);
+        let around = link::around(&case.chain, pace, preflight, forgotten);
+        case.told.extend(around);
+        self.cases.push_back(unjudged);
     }
 }
 

@@ -11,7 +11,8 @@ use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, PcapNGReader};
 use tracer403::model::{
     Around, Case, ConnId, Container, Direction, Endpoint, Exchange, Health, Hop, LossPlace,
-    MissingProbe, Owner, OwnerQuality, Packet, Response, Talk, Timestamp, Told, Unread, UnreadPeer,
+    MissingProbe, Owner, OwnerQuality, Packet, Preflight, Response, Talk, Timestamp, Told, Unread,
+    UnreadPeer,
 };
 use tracer403::output::pcapng::PcapngSink;
 use tracer403::output::{Mode, Session, Sink, WholeFile};
@@ -210,6 +211,7 @@ fn what_the_host_told_comes_back_in_its_place() {
         perhaps: 4,
         calls: 5,
         forgotten: true,
+        preflight: Preflight::Unfollowed,
     });
     case.told = [
         &[watching.clone(), lost.clone()],

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         "request.origin_null",
         "request.cross_site",
         "request.preflight",
+        "request.preflight_unfollowed",
         "response.no_cors",
         "response.words_origin",
     ],
@@ -21,16 +22,21 @@ pub(super) const CAUSE: Cause = Cause {
     explain: Explain {
         what: "A browser's page of one origin calls another, and the layer that judges \
                cross-origin calls refuses. It may refuse the POST itself, or the OPTIONS request \
-               (preflight) that the browser sends first; then the POST never comes.",
+               (preflight) that the browser sends first; then the POST never comes, and that is \
+               what its user sees: a POST that failed.",
         recognised: "The request has an Origin whose host is not the Host it asks for, and the \
                      same POST without Origin, from curl say, passes. Spring answers `Invalid CORS \
                      request`, to the real POST too. Tomcat's filter sends an empty text/plain \
-                     403. S3 answers the OPTIONS with `AccessForbidden`.",
+                     403. S3 answers the OPTIONS with `AccessForbidden`. After a refused preflight it \
+                     is said whether the POST came within 2 s: that it never came shows a browser \
+                     that gave up.",
         misleads: "A missing Access-Control-Allow-Origin never makes a 403 by itself: the browser \
                    only keeps the answer from the page. And a 403 that something else made, a \
                    firewall for one, mostly lacks that header too, so the browser's console shows \
                    a CORS error for it. An OPTIONS may also be refused by a layer that wants \
-                   credentials, which a preflight never carries.",
+                   credentials, which a preflight never carries. Where the POST comes all the \
+                   same, its sender is no browser, and no refused preflight stops it: look at the \
+                   POST's own answer.",
         mend: "Add the calling origin, the method and the headers to the CORS policy of the layer \
                that answers. Let OPTIONS pass before authentication.",
     },

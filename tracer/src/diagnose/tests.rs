@@ -291,6 +291,7 @@ const FITS: &[&str] = &[
     "request.origin_scheme",
     "request.cross_site",
     "request.preflight",
+    "request.preflight_unfollowed",
     "request.referer_foreign",
     "request.referer_missing",
     "request.user_agent_tool",

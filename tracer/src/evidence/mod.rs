@@ -16,7 +16,7 @@ mod text;
 mod time;
 mod timing;
 
-use crate::model::{Chain, Evidence, Exchange, Hop, Pace};
+use crate::model::{Chain, Evidence, Exchange, Hop, Pace, Preflight};
 use fingerprint::Fingerprints;
 
 /// Every gatherer, in the order in which their evidence is told.
@@ -41,6 +41,8 @@ pub struct Scene<'a> {
     pub siblings: &'a [Exchange],
     /// What the same client asked for just before.
     pub pace: Pace,
+    /// What is known of the preflight of the reported hop, or of what followed it where it is one.
+    pub preflight: Preflight,
 }
 
 /// Looks at one topic of one hop.

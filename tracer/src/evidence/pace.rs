@@ -63,6 +63,7 @@ mod tests {
                     refused,
                     within: Duration::from_millis(9_500),
                 },
+                preflight: crate::model::Preflight::default(),
             };
             let mut evidence = Vec::new();
             gather(&scene, index, &mut evidence);

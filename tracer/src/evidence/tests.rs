@@ -28,6 +28,7 @@ fn a_request_with_everything_odd_stays_readable() {
         chain: &chain,
         siblings: &siblings,
         pace: Pace::default(),
+        preflight: Preflight::Followed,
     };
     let mut evidence = Vec::new();
     for gatherer in GATHERERS {
@@ -73,7 +74,12 @@ proptest::proptest! {
         let chain = Chain::of(refused);
         for siblings in [&siblings[..1], &siblings] {
             let scene = Scene {
- fingerprints: &Fingerprints::default(), chain: &chain, siblings, pace: Pace::default() };
+                fingerprints: &Fingerprints::default(),
+                chain: &chain,
+                siblings,
+                pace: Pace::default(),
+                preflight: Preflight::Refused,
+            };
             let mut evidence = Vec::new();
             for gatherer in GATHERERS {
                 (gatherer.gather)(&scene, 0, &mut evidence);

@@ -21,6 +21,10 @@ pub struct BriefRequest<'a> {
     pub host: Option<&'a [u8]>,
     /// The first `X-Forwarded-For` field.
     pub forwarded_for: Option<&'a [u8]>,
+    /// The first `Origin` field.
+    pub origin: Option<&'a [u8]>,
+    /// The first `User-Agent` field.
+    pub user_agent: Option<&'a [u8]>,
 }
 
 /// A final response that lies whole in one chunk.
@@ -63,6 +67,8 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits) -> Option<BriefRequest<'a>>
         target,
         host: fields.host,
         forwarded_for: fields.forwarded_for,
+        origin: fields.origin,
+        user_agent: fields.user_agent,
     })
 }
 
@@ -139,6 +145,8 @@ struct Fields<'a> {
     expects: bool,
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
+    origin: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -151,6 +159,8 @@ impl<'a> Fields<'a> {
             expects: false,
             host: None,
             forwarded_for: None,
+            origin: None,
+            user_agent: None,
         };
         let mut at = 0;
         for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
@@ -181,6 +191,14 @@ impl<'a> Fields<'a> {
                 b'h' => {
                     let value = value(line, b"host")?;
                     fields.host = fields.host.or(value);
+                }
+                b'o' => {
+                    let value = value(line, b"origin")?;
+                    fields.origin = fields.origin.or(value);
+                }
+                b'u' => {
+                    let value = value(line, b"user-agent")?;
+                    fields.user_agent = fields.user_agent.or(value);
                 }
                 b'x' => {
                     let value = value(line, b"x-forwarded-for")?;
@@ -231,12 +249,14 @@ mod tests {
     #[test]
     fn a_whole_request_tells_its_route() {
         let bytes = b"POST /a?b HTTP/1.1\r\nHost:  shop \r\nX-Forwarded-For: 1.2.3.4\r\n\
-            content-length: 2\r\nExpectations: none\r\n\r\nhi";
+            Upgrade: x\r\nuser-agent: a b\r\nOrigin: http://o\r\ncontent-length: 2\r\nExpectations: none\r\n\r\nhi";
         let expected = BriefRequest {
             method: b"POST",
             target: b"/a?b",
             host: Some(b"shop"),
             forwarded_for: Some(b"1.2.3.4"),
+            origin: Some(b"http://o"),
+            user_agent: Some(b"a b"),
         };
         assert_eq!(read_request(bytes), Some(expected));
         assert_eq!(read_request(&bytes[..bytes.len() - 1]), None);

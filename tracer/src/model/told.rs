@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{LossPlace, Talk, Timestamp};
+use super::{LossPlace, Preflight, Talk, Timestamp};
 
 /// A fact that the host told while a case was under way. Without these its packets alone do not
 /// tell whom its servers asked, so they go into a capture file with them.
@@ -50,6 +50,8 @@ pub struct Around {
     pub calls: u32,
     /// Whether there were more exchanges under way than could be looked at.
     pub forgotten: bool,
+    /// What is known of its preflight, or of what followed it where it is one.
+    pub preflight: Preflight,
 }
 
 impl Told {

@@ -148,9 +148,7 @@ impl Block<'_> {
         out.push('\n');
         hops::write(out, self.case, self.styles)?;
         reasons::write(out, self.case, self.styles)?;
-        if self.options.verbose {
-            reasons::beside(out, self.case, self.styles)?;
-        }
+        reasons::beside(out, self.case, self.options.verbose, self.styles)?;
         reasons::limits(out, self.case, self.styles)?;
         differences::changes(out, self.case, self.styles)?;
         differences::siblings(out, self.case, &self.options.zone, self.styles)?;

@@ -123,7 +123,7 @@ impl Desk {
         match event {
             Event::Chunk(chunk) => {
                 if !self.reads_all && conversation.is_idle() {
-                    let past = &*around.past;
+                    let past = &mut *around.past;
                     conversation.held =
                         Held::new(connection, &chunk, limits, past, &mut self.spare);
                 }
@@ -188,7 +188,9 @@ impl Desk {
         chunk: &Chunk<'_>,
     ) {
         let Around {
-            options, health, ..
+            options,
+            health,
+            past,
         } = around;
         let limits = &options.limits;
         let Conversation {
@@ -202,6 +204,10 @@ impl Desk {
         http.push(chunk, limits, &mut |at, direction, part| {
             count(health, &part);
             *speaks_http |= matches!(part, Part::Request(_) | Part::Response(_));
+            if let Part::Request(request) = &part {
+                let peer = connection.client.ip();
+                past.preflights.request(&request.message, peer);
+            }
             self.note_successor(last, at, &part);
             pairing.push(connection, at, direction, part, limits, &mut |exchange| {
                 self.exchange(options, health, exchange, last);

@@ -35,7 +35,7 @@ impl Held {
         connection: &Connection,
         chunk: &Chunk<'_>,
         limits: &Limits,
-        past: &Past,
+        past: &mut Past,
         spare: &mut Spare,
     ) -> Option<Self> {
         let (Piece::Data(data), Direction::ClientToServer) = (chunk.piece, chunk.dir) else {
@@ -45,6 +45,8 @@ impl Held {
             return None;
         }
         let request = brief::request(data, limits)?;
+        let peer = connection.client.ip();
+        past.preflights.brief(&request, peer, chunk.at);
         let mut bytes = spare.0.pop().unwrap_or_default();
         bytes.extend_from_slice(data);
         Some(Self {

@@ -55,6 +55,7 @@ impl Judge {
             chain: &case.chain,
             siblings: &case.siblings,
             pace: case.pace,
+            preflight: case.preflight,
         };
         case.evidence = evidence::gather(&scene);
         case.verdict = diagnose::verdict(&case.chain, &case.evidence);

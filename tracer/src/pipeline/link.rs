@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::chain::{self, Pool};
 use crate::model::{
-    Around, Asked, Chain, Exchange, Hop, OwnerQuality, Pace, Packet, Talk, Timestamp, Told, Unread,
-    UnreadPeer,
+    Around, Asked, Chain, Exchange, Hop, OwnerQuality, Pace, Packet, Preflight, Talk, Timestamp,
+    Told, Unread, UnreadPeer,
 };
 use crate::process::{SentBetween, SocketEnd};
 
@@ -181,7 +181,12 @@ fn calls(hop: &Hop) -> u32 {
 }
 
 /// What was around the hops of a chain, for the file.
-pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterator<Item = Told> {
+pub(super) fn around(
+    chain: &Chain,
+    pace: Pace,
+    preflight: Preflight,
+    forgotten: bool,
+) -> impl Iterator<Item = Told> {
     chain.hops().enumerate().map(move |(at, hop)| {
         let is_reported = at == chain.reported_at();
         Told::Around(Around {
@@ -197,6 +202,11 @@ pub(super) fn around(chain: &Chain, pace: Pace, forgotten: bool) -> impl Iterato
             },
             calls: calls(hop),
             forgotten: is_reported && forgotten,
+            preflight: if is_reported {
+                preflight
+            } else {
+                Preflight::NotSeen
+            },
         })
     })
 }

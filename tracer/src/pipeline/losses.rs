@@ -1,4 +1,4 @@
-//! When records were lost, so that a case can say whether any were while it was under way.
+//! When something was lost, so that a case can say whether any were while it was under way.
 
 use std::collections::VecDeque;
 
@@ -8,6 +8,8 @@ use crate::model::{LossPlace, Timestamp, Told};
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     reports: VecDeque<Report>,
+    holes: u64,
+    hole_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,19 @@ impl Losses {
             next.count = next.count.saturating_add(oldest.count);
         }
         self.reports.push_back(Report { at, count, place });
+    }
+
+    /// So many holes were found so far, in whatever arrived: more than before means a new one.
+    pub(super) fn holes(&mut self, at: Timestamp, count: u64) {
+        if count > self.holes {
+            self.holes = count;
+            self.hole_at = self.hole_at.max(Some(at));
+        }
+    }
+
+    /// Whether everything since `from` is there, as far as is known by now.
+    pub(super) fn is_whole_since(&self, from: Timestamp) -> bool {
+        self.since(from) == 0 && self.hole_at.is_none_or(|at| at < from)
     }
 
     /// The reports since `from`, for a file.
@@ -69,6 +84,17 @@ mod tests {
             [5, 10, 11, 20, 30, 31].map(|s| losses.since(at(s))),
             [7, 7, 6, 6, 4, 0]
         );
+    }
+
+    #[test]
+    fn it_is_whole_from_the_last_loss_on() {
+        let mut losses = Losses::default();
+        assert!(losses.is_whole_since(at(1)));
+        losses.holes(at(5), 1);
+        losses.holes(at(9), 1);
+        assert!(!losses.is_whole_since(at(5)) && losses.is_whole_since(at(6)));
+        losses.add(at(7), 1, LossPlace::RingPacket);
+        assert!(!losses.is_whole_since(at(6)) && losses.is_whole_since(at(8)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::model::Timestamp;
 use crate::reassembly::Connection;
 
 use super::paces::{Asker, PaceKey, Paces};
+use super::preflights::Preflights;
 use super::recent::Recent;
 use super::siblings::{Route, Siblings};
 
@@ -17,6 +18,7 @@ pub(super) struct Past {
     pub(super) recent: Recent,
     pub(super) siblings: Siblings,
     pub(super) paces: Paces,
+    pub(super) preflights: Preflights,
 }
 
 /// What tells a request apart from others, as hashes.
@@ -33,6 +35,7 @@ impl Past {
             recent: Recent::new(limits),
             siblings: Siblings::new(limits.routes),
             paces: Paces::default(),
+            preflights: Preflights::default(),
         }
     }
 

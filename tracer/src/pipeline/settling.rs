@@ -28,6 +28,7 @@ struct Waiting {
 /// An exchange that waited long enough.
 #[derive(Debug)]
 pub(super) struct Settled {
+    pub(super) due: Timestamp,
     pub(super) exchange: Exchange,
     /// What its client had asked for before.
     pub(super) pace: Pace,
@@ -103,6 +104,7 @@ impl Settling {
         let waiting = self.waiting.pop_front()?;
         self.first += 1;
         Some(Settled {
+            due: waiting.due,
             exchange: waiting.exchange,
             pace: waiting.pace,
             packets: waiting.packets,

@@ -1,6 +1,7 @@
 //! Records in, cases out.
 
 mod held;
+mod preflight;
 mod talk;
 
 use super::*;

@@ -4,7 +4,8 @@ use super::super::Scene;
 use super::super::note::{Notes, asked, quote};
 use super::super::parts::Parts;
 use super::super::text::{authority, comparable_host, holds};
-use crate::model::{CauseId, Hop, Part, Strength};
+use crate::limits::PREFLIGHT_WAIT;
+use crate::model::{CauseId, Hop, Part, Preflight, Strength};
 
 /// Compares what the browser says with the host that this hop was asked for.
 pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: &mut Notes<'_>) {
@@ -40,6 +41,56 @@ pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: 
             ),
         );
     }
+    if index == scene.chain.reported_at() {
+        preflight(scene.preflight, parts, notes);
+    }
+}
+
+/// The preflight of this request, or the request that this preflight asks for.
+fn preflight(known: Preflight, parts: &Parts<'_>, notes: &mut Notes<'_>) {
+    let method = parts.field("access-control-request-method");
+    let it = method.map_or_else(|| "request".to_owned(), |(_, method)| quote(method));
+    let seconds = PREFLIGHT_WAIT.as_secs();
+    let open = "request.preflight_open";
+    let untold = format!("Whether the {it} that it asks for came all the same cannot be told");
+    let (id, fact) = match known {
+        Preflight::NotSeen => return,
+        Preflight::Followed => (
+            "request.preflight_followed",
+            format!(
+                "The {it} that it asks for came all the same, from the same sender: no browser \
+                 sends it after a refusal."
+            ),
+        ),
+        Preflight::Unfollowed => (
+            "request.preflight_unfollowed",
+            format!(
+                "The {it} that it asks for never came here: not within {seconds} s, and nothing \
+                 is known to be lost. A browser gives up where its question is refused."
+            ),
+        ),
+        Preflight::Ended => (
+            open,
+            format!("{untold}: it was not watched for {seconds} s after."),
+        ),
+        Preflight::Lost => (
+            open,
+            format!("{untold}: something was lost, or could not be read, meanwhile."),
+        ),
+        Preflight::Partial => (
+            open,
+            format!("{untold}: the capture holds only some of the requests."),
+        ),
+        Preflight::Refused => (
+            "request.preflight_refused",
+            "The preflight for it was refused just before: no browser sends it then.".to_owned(),
+        ),
+        Preflight::Allowed => (
+            "request.preflight_allowed",
+            "The preflight for it was allowed just before, for this Origin.".to_owned(),
+        ),
+    };
+    notes.add(id, Strength::Weak, None, None, fact);
 }
 
 fn origin(

@@ -3,8 +3,9 @@ mod tokens;
 use proptest::prelude::*;
 
 use super::super::tests::trial::{gathered, of, post, to};
-use super::GATHERER;
-use crate::model::{CauseId, Chain, Evidence, Exchange, MessageEnd, Part};
+use super::{GATHERER, Scene};
+use crate::evidence::fingerprint::Fingerprints;
+use crate::model::{CauseId, Chain, Evidence, Exchange, MessageEnd, Pace, Part, Preflight};
 use crate::testing::{exchange, request, request_bytes, response, response_bytes};
 
 /// Header lines, whether the evidence is there.
@@ -273,6 +274,71 @@ fn origins_and_referers() {
     let head = "OPTIONS / HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n\r\n";
     let preflight = exchange(request(head, b""), response("HTTP/1.1 403 F\r\n\r\n", b""));
     assert!(of(&found(preflight), "request.preflight").is_some());
+}
+
+#[test]
+fn a_preflight_and_its_request_are_told_together() {
+    let asks = "OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\
+                Access-Control-Request-Method: POST\r\n\r\n";
+    let refused = || response("HTTP/1.1 403 F\r\n\r\n", b"");
+    for (preflight, head, id, words) in [
+        (
+            Preflight::Followed,
+            asks,
+            "followed",
+            "`POST` that it asks for came",
+        ),
+        (
+            Preflight::Unfollowed,
+            asks,
+            "unfollowed",
+            "never came here: not within 2 s",
+        ),
+        (Preflight::Ended, asks, "open", "not watched for 2 s"),
+        (Preflight::Lost, asks, "open", "something was lost"),
+        (
+            Preflight::Partial,
+            asks,
+            "open",
+            "only some of the requests",
+        ),
+        (
+            Preflight::Refused,
+            "POST / HTTP/1.1\r\n\r\n",
+            "refused",
+            "was refused just before",
+        ),
+        (
+            Preflight::Allowed,
+            "POST / HTTP/1.1\r\n\r\n",
+            "allowed",
+            "was allowed just before",
+        ),
+    ] {
+        let mut chain = Chain::of(exchange(request(head, b""), refused()));
+        chain.after.push(chain.reported.clone());
+        let fingerprints = Fingerprints::default();
+        let scene = Scene {
+            fingerprints: &fingerprints,
+            chain: &chain,
+            siblings: &[],
+            pace: Pace::default(),
+            preflight,
+        };
+        let gathered = |hop| {
+            let mut evidence = Vec::new();
+            (GATHERER.gather)(&scene, hop, &mut evidence);
+            evidence
+        };
+        let (first, second) = (gathered(0), gathered(1));
+        let id = format!("request.preflight_{id}");
+        let found = of(&first, &id).unwrap();
+        assert!(found.fact.contains(words), "{}", found.fact);
+        assert!(
+            of(&second, &id).is_none(),
+            "it is known of the reported hop only"
+        );
+    }
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn only_the_reported_hop_is_compared() {
         chain: &chain,
         siblings: &siblings,
         pace: crate::model::Pace::default(),
+        preflight: crate::model::Preflight::default(),
     };
     let mut evidence = Vec::new();
     (GATHERER.gather)(&scene, 1, &mut evidence);

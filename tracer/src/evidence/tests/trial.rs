@@ -1,7 +1,7 @@
 //! Builders for the tests of gatherers.
 
 use super::super::{Gatherer, Scene};
-use crate::model::{Chain, Evidence, Exchange, Pace};
+use crate::model::{Chain, Evidence, Exchange, Pace, Preflight};
 use crate::testing::{exchange, request_bytes, response};
 
 /// An answer without anything to tell.
@@ -18,6 +18,7 @@ pub(in crate::evidence) fn gathered(
         chain,
         siblings,
         pace: Pace::default(),
+        preflight: Preflight::default(),
     };
     let mut evidence = Vec::new();
     (gatherer.gather)(&scene, chain.reported_at(), &mut evidence);

@@ -32,7 +32,8 @@ pub(super) fn line(told: &Told) -> String {
     .into_text()
 }
 
-/// `tracer403 around at=… client=… server=… passed=… refused=… rivals=… perhaps=… calls=… forgotten=0|1`.
+/// `tracer403 around at=… client=… server=… passed=… refused=… rivals=… perhaps=… calls=… forgotten=0|1
+/// preflight=…`.
 fn around(around: &Around) -> Line {
     Line::new("around")
         .with("at", &around.at.to_string())
@@ -44,6 +45,7 @@ fn around(around: &Around) -> Line {
         .with("perhaps", &around.perhaps.to_string())
         .with("calls", &around.calls.to_string())
         .with("forgotten", &u8::from(around.forgotten).to_string())
+        .with("preflight", around.preflight.name())
 }
 
 /// `tracer403 ports list=80-81,…`: what was traced.

@@ -36,8 +36,9 @@ pub(super) fn write(out: &mut String, case: &Case, styles: &Styles) -> fmt::Resu
     Ok(())
 }
 
-/// Evidence that no finding counts.
-pub(super) fn beside(out: &mut String, case: &Case, styles: &Styles) -> fmt::Result {
+/// Evidence that no finding counts: all of it, or only what became of a preflight's request, which
+/// no other line says.
+pub(super) fn beside(out: &mut String, case: &Case, all: bool, styles: &Styles) -> fmt::Result {
     let Styles { strong, .. } = styles;
     let findings = &case.verdict.findings;
     let is_counted = |i: &usize| {
@@ -45,7 +46,10 @@ pub(super) fn beside(out: &mut String, case: &Case, styles: &Styles) -> fmt::Res
         findings.iter().any(counts)
     };
     let evidence = case.evidence.iter().enumerate();
-    let mut rest = evidence.filter(|(i, _)| !is_counted(i)).peekable();
+    let is_wanted = |e: &Evidence| all || e.id.starts_with("request.preflight_");
+    let mut rest = evidence
+        .filter(|(i, e)| !is_counted(i) && is_wanted(e))
+        .peekable();
     if rest.peek().is_some() {
         writeln!(out, "    {strong}seen beside{strong:#}")?;
     }

@@ -73,6 +73,20 @@ fn what_was_not_seen_is_said() {
 }
 
 #[test]
+fn what_became_of_a_preflight_is_said_without_being_asked_for() {
+    let mut case = cases::relayed();
+    let mut open = case.evidence[0].clone();
+    open.id = "request.preflight_open".into();
+    open.fact = "It cannot be told.".to_owned();
+    case.evidence.push(open);
+    let text = shown_case(&case, options());
+    assert!(
+        text.contains("seen beside\n      It cannot be told. (hop "),
+        "{text}"
+    );
+}
+
+#[test]
 fn binary_coded_and_secret_bodies() {
     let mut exchange = refused_post();
     exchange.request = Some(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::line::Line;
-use crate::model::{Around, LossPlace, MissingProbe, Talk, Unread, UnreadPeer};
+use crate::model::{Around, LossPlace, MissingProbe, Preflight, Talk, Unread, UnreadPeer};
 use crate::ports::Ports;
 use crate::source::{Record, probes};
 
@@ -47,6 +47,11 @@ pub(super) fn read(data: &[u8]) -> Option<Told> {
             perhaps: line.parsed("perhaps")?,
             calls: line.parsed("calls")?,
             forgotten: line.value("forgotten")? == "1",
+            // Files of before have none.
+            preflight: match line.value("preflight") {
+                Some(name) => Preflight::from_name(name)?,
+                None => Preflight::NotSeen,
+            },
         }),
         "lost" => Record::Lost {
             count: line.parsed("count")?,
