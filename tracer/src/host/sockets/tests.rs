@@ -50,8 +50,9 @@ fn of_several_holders_the_youngest_is_the_guess() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let found = settled(&pair, &pair.server, OwnerQuality::Guess);
-    assert_eq!(found.owner.pid, child.id());
+    // A process that another test starts holds everything until it becomes its program.
+    let mut looks = (0..100).map(|_| settled(&pair, &pair.server, OwnerQuality::Guess));
+    let found = looks.find(|found| found.owner.pid == child.id()).unwrap();
     assert_eq!(&*found.owner.comm, "cat");
     settled(&pair, &pair.client, OwnerQuality::Relaxed);
     drop(pair);

@@ -73,6 +73,16 @@ fn what_was_not_seen_is_said() {
 }
 
 #[test]
+fn translated_addresses_are_told_on_both_sides() {
+    let mut exchange = testing::refused_post();
+    exchange.client.translated = Some("192.0.2.7:40000".parse().unwrap());
+    exchange.server.translated = Some("198.51.100.80:80".parse().unwrap());
+    let text = shown(exchange);
+    assert!(text.contains("the server sees 192.0.2.7:40000: addresses are translated"));
+    assert!(text.contains("the client sees 198.51.100.80:80: addresses are translated"));
+}
+
+#[test]
 fn what_became_of_a_preflight_is_said_without_being_asked_for() {
     let mut case = cases::relayed();
     let mut open = case.evidence[0].clone();
