@@ -74,7 +74,7 @@ fn what_was_not_seen_is_said() {
 
 #[test]
 fn translated_addresses_are_told_on_both_sides() {
-    let mut exchange = testing::refused_post();
+    let mut exchange = refused_post();
     exchange.client.translated = Some("192.0.2.7:40000".parse().unwrap());
     exchange.server.translated = Some("198.51.100.80:80".parse().unwrap());
     let text = shown(exchange);
