@@ -7,10 +7,13 @@
 //! | `live` | what tracing costs a saturated server, and whether every refusal is reported |
 //! | `kernel` | the kernel's time for each packet and each request |
 //!
+//! `--check` counts the instructions of the stages instead (`check.rs`).
+//!
 //! Contestants take turns, so that what else the machine does meets all of them.
 
 mod answer;
 mod capture;
+mod check;
 mod contestants;
 mod docs;
 mod kernel;
@@ -62,6 +65,13 @@ pub(crate) struct Arguments {
     /// Fail where a bound is missed, and say which
     #[arg(long)]
     bars: bool,
+    /// Count the instructions of each stage, and fail where one needs over 5 % more than is
+    /// committed (needs valgrind)
+    #[arg(long, conflicts_with_all = ["parts", "bars", "update_docs"])]
+    check: bool,
+    /// Commit to what is counted
+    #[arg(long, requires = "check")]
+    update: bool,
 }
 
 /// A part of the benchmark.
@@ -98,6 +108,9 @@ struct Bench {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.check {
+        return check::run(arguments.update);
+    }
     exec::run(cargo().args(["build", "--release", "--locked", "-p", "tracer403"]))?;
     // Absolute, as every run has a directory of its own.
     let target = std::path::absolute(exec::target())?;

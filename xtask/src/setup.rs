@@ -41,6 +41,7 @@ const BENCH: &[Need] = &[
     ("httpry", "httpry"),
     ("editcap", "wireshark-common"),
     ("debootstrap", "debootstrap"),
+    ("valgrind", "valgrind"),
 ];
 
 /// The servers of the stages whose 403s have a known truth, and what is loaded into them.
