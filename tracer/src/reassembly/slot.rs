@@ -7,6 +7,7 @@ use crate::source::Hook;
 use super::clock::{Moment, Now};
 use super::duplex::Duplex;
 use super::orient::{self, Certainty, Role};
+use super::table::Ends;
 use super::{Connection, Flow};
 
 /// One connection.
@@ -62,6 +63,11 @@ impl<F: Flow> Slot<F> {
 }
 
 impl<F> Slot<F> {
+    /// What it is found by.
+    pub(super) fn ends(&self) -> Ends {
+        Ends::of(self.info.client, self.info.server, self.netns)
+    }
+
     /// Which way a segment of this connection goes.
     pub(super) fn direction(&self, segment: &Segment<'_>) -> Direction {
         match segment.src == self.info.client {

@@ -26,6 +26,15 @@ pub(super) struct Table<F> {
     pub(super) holding: Lru,
 }
 
+/// What a connection is found by, the same for both directions: the addresses and ports of its ends
+/// in the order of their numbers, and its network namespace where that tells it apart (else 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Ends {
+    /// As numbers, which is several times quicker than field by field.
+    V4([u64; 3]),
+    Other([SocketAddr; 2], u64),
+}
+
 impl<F> Default for Table<F> {
     fn default() -> Self {
         Self {
@@ -43,19 +52,11 @@ impl<F> Default for Table<F> {
 impl<F> Table<F> {
     /// The connection of a segment.
     pub(super) fn find(&self, segment: &Segment<'_>) -> Option<u32> {
-        let netns = namespace(segment);
-        let hash = self.hash(segment.src, segment.dst, netns);
-        let belongs = |slot: &u32| {
-            self.get(*slot).is_some_and(|slot| {
-                let ends = (slot.info.client, slot.info.server);
-                // The port first: it alone tells nearly all others.
-                let same = |a: SocketAddr, b: SocketAddr| a.port() == b.port() && a == b;
-                let are = |client, server| same(ends.0, client) && same(ends.1, server);
-                slot.netns == netns
-                    && (are(segment.src, segment.dst) || are(segment.dst, segment.src))
-            })
-        };
-        self.index.find(hash, belongs).copied()
+        let ends = Ends::of(segment.src, segment.dst, namespace(segment));
+        let belongs = |slot: &u32| self.get(*slot).is_some_and(|slot| slot.ends() == ends);
+        self.index
+            .find(self.hasher.hash_one(ends), belongs)
+            .copied()
     }
 
     /// A connection.
@@ -70,7 +71,7 @@ impl<F> Table<F> {
 
     /// Adds a connection, whose addresses must be new.
     pub(super) fn insert(&mut self, new: Slot<F>) -> u32 {
-        let hash = self.hash_of(&new);
+        let hash = self.hasher.hash_one(new.ends());
         let slot = match self.vacant.pop() {
             Some(slot) => slot,
             None => {
@@ -85,9 +86,7 @@ impl<F> Table<F> {
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, slot, |other| {
             let other = slots.get(*other as usize).and_then(Option::as_ref);
-            other.map_or(0, |other| {
-                hash_ends(hasher, other.info.client, other.info.server, other.netns)
-            })
+            other.map_or(0, |other| hasher.hash_one(other.ends()))
         });
         slot
     }
@@ -95,7 +94,7 @@ impl<F> Table<F> {
     /// Takes a connection out.
     pub(super) fn remove(&mut self, slot: u32) -> Option<Slot<F>> {
         let old = self.slots.get_mut(slot as usize)?.take()?;
-        let hash = self.hash_of(&old);
+        let hash = self.hasher.hash_one(old.ends());
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
@@ -117,27 +116,20 @@ impl<F> Table<F> {
         open.sort_unstable();
         open
     }
-
-    fn hash_of(&self, slot: &Slot<F>) -> u64 {
-        self.hash(slot.info.client, slot.info.server, slot.netns)
-    }
-
-    fn hash(&self, a: SocketAddr, b: SocketAddr, netns: u64) -> u64 {
-        hash_ends(&self.hasher, a, b, netns)
-    }
 }
 
-/// The same for both directions.
-fn hash_ends(hasher: &DefaultHashBuilder, a: SocketAddr, b: SocketAddr, netns: u64) -> u64 {
-    match (a, b) {
-        // As two numbers, which is several times quicker than field by field.
-        (SocketAddr::V4(a), SocketAddr::V4(b)) => {
-            let number =
-                |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
-            let (a, b) = (number(a), number(b));
-            hasher.hash_one((a.min(b), a.max(b), netns))
+impl Ends {
+    /// Those of the connections between these two.
+    pub(super) fn of(a: SocketAddr, b: SocketAddr, netns: u64) -> Self {
+        match (a, b) {
+            (SocketAddr::V4(a), SocketAddr::V4(b)) => {
+                let number =
+                    |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+                let (a, b) = (number(a), number(b));
+                Self::V4([a.min(b), a.max(b), netns])
+            }
+            _ => Self::Other([a.min(b), a.max(b)], netns),
         }
-        _ => hasher.hash_one((a.min(b), a.max(b), netns)),
     }
 }
 
