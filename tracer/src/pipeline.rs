@@ -276,6 +276,9 @@ impl Pipeline {
 
     /// Moves on what the callbacks of the stages left on the desk.
     fn clear_desk(&mut self, at: Timestamp) {
+        if self.desk.is_clear() {
+            return;
+        }
         let Self {
             desk,
             settling,

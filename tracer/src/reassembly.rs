@@ -119,20 +119,20 @@ pub struct Connection {
 impl Connection {
     /// The address that the server knows the client by, where it is not the client's own.
     pub fn client_seen_as(&self) -> Option<SocketAddr> {
-        let ends = self.sights.as_ref()?.ends()?;
-        Some(ends.client_seen_as).filter(|addr| *addr != self.client)
+        let names = self.sights.as_ref()?.names()?;
+        Some(names.client_seen_as).filter(|addr| *addr != self.client)
     }
 
     /// The address that the client knows the server by, where it is not the server's own.
     pub fn server_seen_as(&self) -> Option<SocketAddr> {
-        let ends = self.sights.as_ref()?.ends()?;
-        Some(ends.server_seen_as).filter(|addr| *addr != self.server)
+        let names = self.sights.as_ref()?.names()?;
+        Some(names.server_seen_as).filter(|addr| *addr != self.server)
     }
 
     /// Names both ends by their own addresses, as far as the sights tell.
     fn name_ends(&mut self) {
-        if let Some(ends) = self.sights.as_ref().and_then(|sights| sights.ends()) {
-            (self.client, self.server) = (ends.client, ends.server);
+        if let Some(names) = self.sights.as_ref().and_then(|sights| sights.names()) {
+            (self.client, self.server) = (names.client, names.server);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! that the answer merely went through it, or that something else made it.
 
 mod condition;
+mod gate;
 pub mod raw;
 mod table;
 
@@ -16,6 +17,7 @@ pub use table::TableError;
 
 use crate::model::{CauseId, Evidence, Exchange, Part, Product, Proves, Span, Strength};
 use condition::{Facts, Found, Sets};
+use gate::Gate;
 use table::Patterns;
 
 /// The table that comes with the tool.
@@ -39,6 +41,8 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 #[derive(Clone, Debug, Default)]
 pub struct Fingerprints {
     rows: Vec<Fingerprint>,
+    /// One for each row.
+    gates: Vec<Gate>,
     sets: Sets,
 }
 
@@ -80,7 +84,8 @@ impl Fingerprints {
     /// # Errors
     /// Where it is no table, which the tests rule out.
     pub fn built_in() -> Result<Self, TableError> {
-        Self::of(table::parse(BUILT_IN_NAME, BUILT_IN, Patterns::Trusted)?)
+        let rows = table::parse(BUILT_IN_NAME, BUILT_IN, Patterns::Trusted)?;
+        Ok(Self::of(rows))
     }
 
     /// The same with the rows of a user's table, called `name` in errors: they come on top, or in
@@ -101,7 +106,9 @@ impl Fingerprints {
                 None => rows.push(row),
             }
         }
-        Self::of(rows)
+        let table = Self::of(rows);
+        table.sets.check().map_err(TableError::together)?;
+        Ok(table)
     }
 
     /// The rows, in the order of the table.
@@ -113,9 +120,9 @@ impl Fingerprints {
     /// [`FINGERPRINT_BODY`](crate::limits::FINGERPRINT_BODY) bytes of the body.
     pub fn matches<'a>(&'a self, exchange: &Exchange) -> Vec<Match<'a>> {
         let facts = Facts::of(exchange, &self.sets);
-        self.rows
-            .iter()
-            .filter_map(|fingerprint| {
+        let rows = self.rows.iter().zip(&self.gates);
+        rows.filter(|(_, gate)| gate.lets(&facts))
+            .filter_map(|(fingerprint, _)| {
                 Some(Match {
                     fingerprint,
                     span: fingerprint.found_in(&facts)?,
@@ -130,10 +137,10 @@ impl Fingerprints {
         out.extend(found.into_iter().map(|found| found.evidence(hop)));
     }
 
-    fn of(mut rows: Vec<Fingerprint>) -> Result<Self, TableError> {
-        let conditions = rows.iter_mut().flat_map(|row| &mut row.when);
-        let sets = Sets::of(conditions).map_err(TableError::together)?;
-        Ok(Self { rows, sets })
+    fn of(mut rows: Vec<Fingerprint>) -> Self {
+        let sets = Sets::of(rows.iter_mut().flat_map(|row| &mut row.when));
+        let gates = rows.iter().map(|row| Gate::of(&row.when)).collect();
+        Self { rows, gates, sets }
     }
 }
 

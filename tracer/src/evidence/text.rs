@@ -42,7 +42,11 @@ pub(super) fn holds(text: &[u8], part: &str) -> bool {
 
 /// In lower case, at most `most` bytes of it.
 pub(super) fn lower(text: &[u8], most: usize) -> String {
-    String::from_utf8_lossy(text.get(..most).unwrap_or(text)).to_ascii_lowercase()
+    let text = text.get(..most).unwrap_or(text);
+    match str::from_utf8(text) {
+        Ok(text) => text.to_ascii_lowercase(),
+        Err(_) => String::from_utf8_lossy(text).to_ascii_lowercase(),
+    }
 }
 
 /// The host and port of an origin or URL with a scheme: `shop.example` of

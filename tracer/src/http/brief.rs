@@ -6,9 +6,9 @@
 
 use memchr::memchr_iter;
 
-use super::start::{self, StartLine};
+use super::start;
 use crate::limits::Limits;
-use crate::model::{Direction, Framing};
+use crate::model::Framing;
 
 /// A request that lies whole in one chunk, and whose answer has a body where its fields say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits) -> Option<BriefRequest<'a>>
     let is_plain = matches!(version, b" HTTP/1.1" | b" HTTP/1.0")
         && target.first() == Some(&b'/')
         && memchr::memchr2(b' ', b'\t', target).is_none()
-        && start::classify(Direction::ClientToServer, line) == Some(StartLine::Head);
+        && start::is_known_method(method);
     // The answers to the first two have no body like others; a preflight may stand for the request
     // that it asks for.
     let is_special = matches!(method, b"HEAD" | b"CONNECT" | b"OPTIONS");
@@ -229,15 +229,15 @@ impl<'a> Fields<'a> {
 /// `None` where white space stands before the colon.
 #[expect(clippy::option_option, reason = "another name is no oddity")]
 fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
-    let Some((written, rest)) = line.split_at_checked(name.len()) else {
-        return Some(None);
-    };
-    if !written.eq_ignore_ascii_case(name) {
-        return Some(None);
+    // What stands behind the name first: it alone tells nearly all others.
+    match line.get(name.len()) {
+        Some(b':' | b' ' | b'\t') => {}
+        _ => return Some(None),
     }
-    match rest.split_first() {
-        Some((b':', value)) => Some(Some(value.trim_ascii())),
-        Some((b' ' | b'\t', _)) => None,
+    match line.split_at_checked(name.len()) {
+        Some((written, [behind, value @ ..])) if written.eq_ignore_ascii_case(name) => {
+            (*behind == b':').then(|| Some(value.trim_ascii()))
+        }
         _ => Some(None),
     }
 }
@@ -270,6 +270,7 @@ mod tests {
             "CONNECT a:1 HTTP/1.1\r\n\r\n",
             "OPTIONS / HTTP/1.1\r\n\r\n",
             "PRI * HTTP/2.0\r\n\r\n",
+            "BREW / HTTP/1.1\r\n\r\n",
             "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n\r\n",
             "GET / HTTP/1.1\n\n",
             "GET /\r\n\r\n",

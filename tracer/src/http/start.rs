@@ -1,5 +1,7 @@
 //! What the first bytes of a message, or of a connection, look like.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr, memmem};
 
 use crate::model::Direction;
@@ -14,6 +16,10 @@ pub(super) enum StartLine {
     /// The first line of the HTTP/2 connection preface (RFC 9113 section 3.4).
     Http2,
 }
+
+/// Made once, as bytes that are no message are searched line by line.
+static VERSION: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"HTTP/1."));
 
 /// Longest method that is taken for one; the longest registered one has 17 bytes.
 const METHOD_MAX: usize = 64;
@@ -125,7 +131,8 @@ pub(super) fn find(dir: Direction, line: &[u8]) -> Option<usize> {
                 .map(|m| space - m.len())
                 .min()
         }
-        Direction::ServerToClient => memmem::find_iter(line, b"HTTP/1.")
+        Direction::ServerToClient => VERSION
+            .find_iter(line)
             .filter(|&at| line.get(at..).is_some_and(is_status_line))
             .last(),
     }

@@ -45,19 +45,19 @@ pub fn case(case: &mut Case) {
     let mut masks = Masks::default();
     for exchange in exchanges(case) {
         masks.make_room();
-        *exchange = replaced(exchange, &mut masks);
+        replace(exchange, &mut masks);
     }
     for sentence in sentences(case) {
-        let masked = scan::text(sentence.as_bytes(), &mut masks);
-        *sentence = String::from_utf8_lossy(&masked).into_owned();
+        if let Cow::Owned(masked) = scan::text(sentence.as_bytes(), &mut masks) {
+            *sentence = String::from_utf8_lossy(&masked).into_owned();
+        }
     }
     let sweeper = masks.sweeper();
     for exchange in exchanges(case) {
         sweep(exchange, &sweeper);
     }
     for sentence in sentences(case) {
-        if sweeper.finds(sentence.as_bytes()) {
-            let swept = sweeper.sweep(std::mem::take(sentence).into_bytes());
+        if let Cow::Owned(swept) = sweeper.sweep(sentence.as_bytes()) {
             *sentence = String::from_utf8_lossy(&swept).into_owned();
         }
     }
@@ -94,32 +94,20 @@ fn sentences(case: &mut Case) -> impl Iterator<Item = &mut String> {
 /// Heads are written anew from their fields, so that nothing of the raw bytes is left beside them.
 pub fn exchange(exchange: &Exchange) -> Exchange {
     let mut masks = Masks::default();
-    let mut redacted = replaced(exchange, &mut masks);
+    let mut redacted = exchange.clone();
+    replace(&mut redacted, &mut masks);
     sweep(&mut redacted, &masks.sweeper());
     redacted
 }
 
-/// The exchange with each secret replaced where it shows as one.
-fn replaced(exchange: &Exchange, masks: &mut Masks) -> Exchange {
-    Exchange {
-        request: exchange
-            .request
-            .as_ref()
-            .map(|r| Box::new(request(r, masks))),
-        interim: exchange
-            .interim
-            .iter()
-            .map(|r| response(r, masks))
-            .collect(),
-        response: exchange
-            .response
-            .as_ref()
-            .map(|r| Box::new(response(r, masks))),
-        anomalies: exchange.anomalies.clone(),
-        client_addresses: exchange.client_addresses.clone(),
-        client: exchange.client.clone(),
-        server: exchange.server.clone(),
-        ..*exchange
+/// Replaces each secret of an exchange where it shows as one.
+fn replace(exchange: &mut Exchange, masks: &mut Masks) {
+    if let Some(seen) = exchange.request.as_deref_mut() {
+        *seen = request(seen, masks);
+    }
+    let final_one = exchange.response.as_deref_mut();
+    for seen in exchange.interim.iter_mut().chain(final_one) {
+        *seen = response(seen, masks);
     }
 }
 
@@ -174,8 +162,13 @@ fn message(message: &Message, start_line: &[u8], masks: &mut Masks) -> Message {
 }
 
 /// A head with this start line and with the values that `value` makes of the fields.
-fn head(head: &Head, start_line: &[u8], mut value: impl FnMut(&[u8], &[u8]) -> Vec<u8>) -> Head {
-    let mut raw = start_line.to_vec();
+fn head<'a>(
+    head: &'a Head,
+    start_line: &[u8],
+    mut value: impl FnMut(&'a [u8], &'a [u8]) -> Cow<'a, [u8]>,
+) -> Head {
+    let mut raw = Vec::with_capacity(start_line.len() + head.raw.len());
+    raw.extend_from_slice(start_line);
     if !raw.is_empty() {
         raw.extend_from_slice(b"\r\n");
     }
@@ -199,18 +192,21 @@ fn head(head: &Head, start_line: &[u8], mut value: impl FnMut(&[u8], &[u8]) -> V
     Head { raw, fields }
 }
 
-fn header(name: &[u8], value: &[u8], masks: &mut Masks) -> Vec<u8> {
-    let lower = name.to_ascii_lowercase();
-    match lower.as_slice() {
-        b"set-cookie" | b"set-cookie2" => form::set_cookie(value, masks),
-        name if memchr::memmem::find(name, b"cookie").is_some() => form::cookies(value, masks),
+fn header<'a>(name: &[u8], value: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    if is("set-cookie") || is("set-cookie2") {
+        form::set_cookie(value, masks).into()
+    } else if name.windows(6).any(|w| w.eq_ignore_ascii_case(b"cookie")) {
+        form::cookies(value, masks).into()
+    } else if is("www-authenticate") || is("proxy-authenticate") {
         // Challenges: `Bearer realm="x"` is no credential.
-        b"www-authenticate" | b"proxy-authenticate" => scan::challenge(value, masks),
-        name if names::is_secret(name, Place::Header) => form::credentials(value, masks),
-        _ if value.starts_with(b"/") || value.get(..4).is_some_and(is_http) => {
-            scan::url(value, masks)
-        }
-        _ => scan::text(value, masks),
+        scan::challenge(value, masks)
+    } else if names::is_secret(&name.to_ascii_lowercase(), Place::Header) {
+        form::credentials(value, masks).into()
+    } else if value.starts_with(b"/") || value.get(..4).is_some_and(is_http) {
+        scan::url(value, masks)
+    } else {
+        scan::text(value, masks)
     }
 }
 
@@ -244,7 +240,7 @@ fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
     } else {
         Cow::Borrowed(bytes)
     };
-    scan::text(&by_structure, masks)
+    scan::text(&by_structure, masks).into_owned()
 }
 
 /// Replaces every repetition of a secret that was found anywhere in the exchange.
@@ -259,7 +255,7 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
     if let Some(request) = &mut exchange.request
         && holds(&request.message)
     {
-        let target = sweeper.sweep(request.target().to_vec());
+        let target = sweeper.sweep(request.target());
         let version = first_line(
             request
                 .message
@@ -269,7 +265,8 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
                 .unwrap_or_default(),
         );
         let line = [request.method(), b" ", &target, version].concat();
-        request.target.1 = request.target.0.saturating_add(length(&target));
+        let end = request.target.0.saturating_add(length(&target));
+        request.target.1 = end;
         sweep_message(&mut request.message, &line, sweeper);
     }
     for response in exchange
@@ -278,7 +275,7 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
         .chain(exchange.response.as_deref_mut())
         .filter(|response| holds(&response.message))
     {
-        let reason = sweeper.sweep(response.reason().to_vec());
+        let reason = sweeper.sweep(response.reason());
         let start = response.reason.0 as usize;
         let before = response.message.head.raw.get(..start).unwrap_or_default();
         let line = [before, &reason].concat();
@@ -286,17 +283,20 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
         sweep_message(&mut response.message, &line, sweeper);
     }
     for row in &mut exchange.client_addresses {
-        let swept = sweeper.sweep(std::mem::take(&mut row.text).into_bytes());
-        row.text = String::from_utf8_lossy(&swept).into_owned();
+        if let Cow::Owned(swept) = sweeper.sweep(row.text.as_bytes()) {
+            row.text = String::from_utf8_lossy(&swept).into_owned();
+        }
     }
 }
 
 fn sweep_message(message: &mut Message, start_line: &[u8], sweeper: &Sweeper<'_>) {
-    message.head = head(&message.head, start_line, |_, v| sweeper.sweep(v.to_vec()));
-    message.trailers = head(&message.trailers, b"", |_, v| sweeper.sweep(v.to_vec()));
-    message.body.kept = sweeper.sweep(std::mem::take(&mut message.body.kept));
-    if let Some(decoded) = &mut message.body.decoded {
-        decoded.bytes = sweeper.sweep(std::mem::take(&mut decoded.bytes));
+    message.head = head(&message.head, start_line, |_, v| sweeper.sweep(v));
+    message.trailers = head(&message.trailers, b"", |_, v| sweeper.sweep(v));
+    let decoded = message.body.decoded.as_mut().map(|d| &mut d.bytes);
+    for bytes in std::iter::once(&mut message.body.kept).chain(decoded) {
+        if let Cow::Owned(swept) = sweeper.sweep(bytes) {
+            *bytes = swept;
+        }
     }
 }
 

@@ -97,6 +97,15 @@ pub(super) struct Over {
 }
 
 impl Desk {
+    /// Whether nothing lies there, as after nearly every packet.
+    pub(super) fn is_clear(&self) -> bool {
+        self.over.is_empty()
+            && self.opaque.is_empty()
+            && self.readable.is_empty()
+            && self.followed.is_empty()
+            && self.closed.is_empty()
+    }
+
     /// Works on one event of one connection.
     pub(super) fn event(
         &mut self,

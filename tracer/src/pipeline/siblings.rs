@@ -162,19 +162,20 @@ struct Path<'a>(&'a [u8]);
 
 impl std::hash::Hash for Path<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let end = self.0.iter().position(|b| matches!(b, b'?' | b'#'));
-        let path = self
-            .0
-            .get(..end.unwrap_or(self.0.len()))
-            .unwrap_or_default();
-        for segment in path.split(|b| *b == b'/') {
+        let end = memchr::memchr2(b'?', b'#', self.0);
+        let path = self.0.get(..end.unwrap_or(self.0.len()));
+        let mut at = 0;
+        // What lies between ids is written at once, which is quicker.
+        let mut from = 0;
+        for segment in path.unwrap_or_default().split(|b| *b == b'/') {
             if is_id(segment) {
+                state.write(self.0.get(from..at).unwrap_or_default());
                 state.write_u8(b'*');
-            } else {
-                state.write(segment);
+                from = at + segment.len();
             }
-            state.write_u8(b'/');
+            at += segment.len() + 1;
         }
+        state.write(self.0.get(from..at - 1).unwrap_or_default());
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Sights(Vec<Sight>);
 
 /// The two ends of a connection, each with its own address and the one that the other end knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
+pub(super) struct Names {
     pub(super) client: SocketAddr,
     pub(super) client_seen_as: SocketAddr,
     pub(super) server: SocketAddr,
@@ -94,7 +94,7 @@ impl Sights {
     /// Where answers alone are seen under a pair, a host's own sockets are looked at: there a
     /// request shows after it was translated, and an answer after it was translated back.
     /// Otherwise the pair that was seen first is that of the client.
-    pub(super) fn ends(&self) -> Option<Ends> {
+    pub(super) fn names(&self) -> Option<Names> {
         let last = self.0.len().checked_sub(1)?;
         let by_client = self.0.iter().position(|s| s.answers && !s.requests);
         let by_server = self.0.iter().rposition(|s| s.requests && !s.answers);
@@ -105,7 +105,7 @@ impl Sights {
             (Some(client), None) => (client, last),
         };
         let (by_client, by_server) = (self.0.get(by_client)?, self.0.get(by_server)?);
-        Some(Ends {
+        Some(Names {
             client: by_client.client,
             server_seen_as: by_client.server,
             server: by_server.server,

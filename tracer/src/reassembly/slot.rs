@@ -8,6 +8,7 @@ use super::clock::{Moment, Now};
 use super::duplex::Duplex;
 use super::orient::{self, Certainty, Role};
 use super::sights::Sights;
+use super::table::Ends;
 use super::{Connection, Flow};
 
 /// One connection.
@@ -67,6 +68,11 @@ impl<F: Flow> Slot<F> {
 }
 
 impl<F> Slot<F> {
+    /// What it is found by.
+    pub(super) fn ends(&self) -> Ends {
+        Ends::of(self.info.client, self.info.server, self.netns)
+    }
+
     /// Which way a segment of this connection goes.
     pub(super) fn direction(&self, segment: &Segment<'_>) -> Direction {
         match segment.src == self.info.client {

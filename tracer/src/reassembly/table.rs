@@ -35,6 +35,15 @@ pub(super) struct Joined {
     pub(super) started_in_middle: bool,
 }
 
+/// What a connection is found by, the same for both directions: the addresses and ports of its ends
+/// in the order of their numbers, and its network namespace where that tells it apart (else 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Ends {
+    /// As numbers, which is several times quicker than field by field.
+    V4([u64; 3]),
+    Other([SocketAddr; 2], u64),
+}
+
 impl<F> Default for Table<F> {
     fn default() -> Self {
         Self {
@@ -53,19 +62,11 @@ impl<F> Default for Table<F> {
 impl<F> Table<F> {
     /// The connection of a segment.
     pub(super) fn find(&self, segment: &Segment<'_>) -> Option<u32> {
-        let netns = namespace(segment);
-        let hash = self.hash(segment.src, segment.dst, netns);
-        let belongs = |slot: &u32| {
-            self.get(*slot).is_some_and(|slot| {
-                let ends = (slot.info.client, slot.info.server);
-                // The port first: it alone tells nearly all others.
-                let same = |a: SocketAddr, b: SocketAddr| a.port() == b.port() && a == b;
-                let are = |client, server| same(ends.0, client) && same(ends.1, server);
-                slot.netns == netns
-                    && (are(segment.src, segment.dst) || are(segment.dst, segment.src))
-            })
-        };
-        self.index.find(hash, belongs).copied()
+        let ends = Ends::of(segment.src, segment.dst, namespace(segment));
+        let belongs = |slot: &u32| self.get(*slot).is_some_and(|slot| slot.ends() == ends);
+        self.index
+            .find(self.hasher.hash_one(ends), belongs)
+            .copied()
     }
 
     /// A connection.
@@ -80,7 +81,7 @@ impl<F> Table<F> {
 
     /// Adds a connection, whose addresses must be new.
     pub(super) fn insert(&mut self, new: Slot<F>) -> u32 {
-        let hash = self.hash_of(&new);
+        let hash = self.hasher.hash_one(new.ends());
         let slot = match self.vacant.pop() {
             Some(slot) => slot,
             None => {
@@ -95,9 +96,7 @@ impl<F> Table<F> {
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, slot, |other| {
             let other = slots.get(*other as usize).and_then(Option::as_ref);
-            other.map_or(0, |other| {
-                hash_ends(hasher, other.info.client, other.info.server, other.netns)
-            })
+            other.map_or(0, |other| hasher.hash_one(other.ends()))
         });
         slot
     }
@@ -106,7 +105,7 @@ impl<F> Table<F> {
     pub(super) fn remove(&mut self, slot: u32) -> Option<Slot<F>> {
         let old = self.slots.get_mut(slot as usize)?.take()?;
         match &old.info.sights {
-            None => self.unlist(slot, self.hash_of(&old)),
+            None => self.unlist(slot, old.ends()),
             Some(sights) => self.translations.remove(sights),
         }
         for list in [&mut self.open, &mut self.closed, &mut self.holding] {
@@ -150,7 +149,7 @@ impl<F> Table<F> {
         };
         let slot = self.get(elder)?;
         if slot.info.sights.is_none() {
-            self.unlist(elder, self.hash_of(slot));
+            self.unlist(elder, slot.ends());
         }
         self.translations.add(elder, &sights);
         self.get_mut(elder)?.join(gone, swapped, sights);
@@ -158,7 +157,8 @@ impl<F> Table<F> {
     }
 
     /// Its addresses lead to a connection no longer.
-    fn unlist(&mut self, slot: u32, hash: u64) {
+    fn unlist(&mut self, slot: u32, ends: Ends) {
+        let hash = self.hasher.hash_one(ends);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
@@ -175,27 +175,20 @@ impl<F> Table<F> {
         open.sort_unstable();
         open
     }
-
-    fn hash_of(&self, slot: &Slot<F>) -> u64 {
-        self.hash(slot.info.client, slot.info.server, slot.netns)
-    }
-
-    fn hash(&self, a: SocketAddr, b: SocketAddr, netns: u64) -> u64 {
-        hash_ends(&self.hasher, a, b, netns)
-    }
 }
 
-/// The same for both directions.
-fn hash_ends(hasher: &DefaultHashBuilder, a: SocketAddr, b: SocketAddr, netns: u64) -> u64 {
-    match (a, b) {
-        // As two numbers, which is several times quicker than field by field.
-        (SocketAddr::V4(a), SocketAddr::V4(b)) => {
-            let number =
-                |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
-            let (a, b) = (number(a), number(b));
-            hasher.hash_one((a.min(b), a.max(b), netns))
+impl Ends {
+    /// Those of the connections between these two.
+    pub(super) fn of(a: SocketAddr, b: SocketAddr, netns: u64) -> Self {
+        match (a, b) {
+            (SocketAddr::V4(a), SocketAddr::V4(b)) => {
+                let number =
+                    |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
+                let (a, b) = (number(a), number(b));
+                Self::V4([a.min(b), a.max(b), netns])
+            }
+            _ => Self::Other([a.min(b), a.max(b)], netns),
         }
-        _ => hasher.hash_one((a.min(b), a.max(b), netns)),
     }
 }
 

@@ -6,8 +6,12 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder, SetMatches};
 
+use super::gate::Shapes;
 use crate::limits;
 use crate::model::{Exchange, Head, Message, MessageEnd, Part, Request, Response, Side, Span};
+
+/// The field that sets a cookie.
+pub(super) const SET_COOKIE: &[u8] = b"set-cookie";
 
 /// What must hold.
 #[derive(Clone, Debug)]
@@ -67,29 +71,41 @@ pub struct Pattern {
     /// Speaks of the end of the value, so it takes the whole value to tell.
     to_the_end: bool,
     /// Its place among the patterns of its set.
-    in_set: Option<usize>,
+    pub(super) in_set: Option<usize>,
 }
 
 /// The patterns that are looked for all at once, as many rows have such a condition.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sets {
-    statuses: RegexSet,
-    bodies: RegexSet,
+    statuses: Set,
+    bodies: Set,
+}
+
+/// Some patterns. Compiled where they are first needed: that takes longer than to read a small
+/// capture, and in many there is nothing to match.
+#[derive(Clone, Debug, Default)]
+struct Set {
+    patterns: Vec<String>,
+    /// `None` where a bound is reached, which tests rule out for the own table, and
+    /// [`Sets::check`] for others.
+    compiled: OnceLock<Option<RegexSet>>,
 }
 
 /// What the conditions are held against.
 pub(super) struct Facts<'a> {
     request: Option<&'a Request>,
     response: Option<&'a Response>,
-    process: Option<&'a str>,
+    pub(super) process: Option<&'a str>,
     status: String,
     body: &'a [u8],
     /// Whether `body` is all of it.
     body_is_whole: bool,
     length: Option<String>,
+    pub(super) request_names: Shapes,
+    pub(super) response_names: Shapes,
     sets: &'a Sets,
-    statuses: OnceCell<SetMatches>,
-    bodies: OnceCell<SetMatches>,
+    statuses: OnceCell<Option<SetMatches>>,
+    bodies: OnceCell<Option<SetMatches>>,
 }
 
 /// A condition holds, for what is in this place.
@@ -135,11 +151,8 @@ impl Condition {
         if self.absent || self.not.as_ref().is_some_and(|p| p.is_in(value)) {
             return None;
         }
-        let is = self.is.as_ref();
-        if !is.is_none_or(|is| {
-            is.in_set
-                .is_some_and(|place| facts.statuses().matched(place))
-        }) {
+        let has = |is: &Pattern| is.in_set.is_some_and(|place| facts.has_status(place));
+        if !self.is.as_ref().is_none_or(has) {
             return None;
         }
         Some(Found(Some(Span {
@@ -181,7 +194,7 @@ impl Condition {
         if is.to_the_end && !facts.body_is_whole {
             return None;
         }
-        if !is.in_set.is_some_and(|place| facts.bodies().matched(place)) {
+        if !is.in_set.is_some_and(|place| facts.has_body(place)) {
             return None;
         }
         let at = is.regex()?.find(facts.body)?;
@@ -247,6 +260,12 @@ impl Names {
         &self.text
     }
 
+    /// Each name; `None` for one of which only the beginning is known.
+    pub(super) fn whole(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let names = self.names.iter();
+        names.map(|(name, is_beginning)| (!is_beginning).then_some(name.as_bytes()))
+    }
+
     fn contain(&self, name: &[u8]) -> bool {
         self.names.iter().any(|(wanted, is_beginning)| {
             let start = if *is_beginning {
@@ -301,17 +320,12 @@ fn compile(text: &str) -> Result<Regex, regex::Error> {
 
 impl Sets {
     /// The sets of these conditions, each of which learns its places in them.
-    ///
-    /// # Errors
-    /// Where the bound on all patterns together is reached.
-    pub(super) fn of<'a>(
-        conditions: impl Iterator<Item = &'a mut Condition>,
-    ) -> Result<Self, regex::Error> {
-        let (mut statuses, mut bodies) = (Vec::new(), Vec::new());
+    pub(super) fn of<'a>(conditions: impl Iterator<Item = &'a mut Condition>) -> Self {
+        let mut sets = Self::default();
         for condition in conditions {
             let set = match condition.place {
-                Place::Status => &mut statuses,
-                Place::ResponseBody => &mut bodies,
+                Place::Status => &mut sets.statuses.patterns,
+                Place::ResponseBody => &mut sets.bodies.patterns,
                 _ => continue,
             };
             if let Some(is) = &mut condition.is {
@@ -322,31 +336,56 @@ impl Sets {
                 }
             }
         }
-        Ok(Self {
-            statuses: set(&statuses)?,
-            bodies: set(&bodies)?,
-        })
+        sets
+    }
+
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// Where the bound on all patterns together is reached.
+    pub(super) fn check(&self) -> Result<(), regex::Error> {
+        self.statuses.check()?;
+        self.bodies.check()
     }
 }
 
-/// With the settings of [`compile`].
-fn set(patterns: &[String]) -> Result<RegexSet, regex::Error> {
-    RegexSetBuilder::new(patterns)
-        .unicode(false)
-        .dot_matches_new_line(true)
-        .size_limit(limits::FINGERPRINT_SET)
-        .dfa_size_limit(limits::FINGERPRINT_SET)
-        .build()
+impl Set {
+    /// With the settings of [`compile`].
+    fn compile(&self) -> Result<RegexSet, regex::Error> {
+        RegexSetBuilder::new(&self.patterns)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(limits::FINGERPRINT_SET)
+            .dfa_size_limit(limits::FINGERPRINT_SET)
+            .build()
+    }
+
+    fn check(&self) -> Result<(), regex::Error> {
+        let compiled = self.compile()?;
+        self.compiled.get_or_init(|| Some(compiled));
+        Ok(())
+    }
+
+    fn matches(&self, value: &[u8]) -> Option<SetMatches> {
+        let compiled = self.compiled.get_or_init(|| self.compile().ok());
+        compiled.as_ref().map(|set| set.matches(value))
+    }
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn of(exchange: &'a Exchange, sets: &'a Sets) -> Self {
+        let request = exchange.request.as_deref();
         let response = exchange.response.as_deref();
+        let shapes = |message: Option<&Message>| {
+            message.map_or(Shapes::NONE, |message| Shapes::in_head(&message.head))
+        };
         let (body, body_is_whole) = response.map_or((&[][..], false), |r| body(&r.message));
         let owner = exchange.server.owner.as_ref();
         Self {
-            request: exchange.request.as_deref(),
+            request,
             response,
+            request_names: shapes(request.map(|r| &r.message)),
+            response_names: shapes(response.map(|r| &r.message)),
             process: owner.map(|owner| &*owner.comm),
             status: response.map(|r| r.status.to_string()).unwrap_or_default(),
             body,
@@ -358,17 +397,21 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Which patterns the status has.
-    fn statuses(&self) -> &SetMatches {
+    /// Whether the status has the pattern at this place of its set.
+    pub(super) fn has_status(&self, place: usize) -> bool {
         let status = self.status.as_bytes();
-        self.statuses
-            .get_or_init(|| self.sets.statuses.matches(status))
+        let found = self
+            .statuses
+            .get_or_init(|| self.sets.statuses.matches(status));
+        found.as_ref().is_some_and(|found| found.matched(place))
     }
 
-    /// Which patterns the body has.
-    fn bodies(&self) -> &SetMatches {
-        self.bodies
-            .get_or_init(|| self.sets.bodies.matches(self.body))
+    /// Whether the body has the pattern at this place of its set.
+    pub(super) fn has_body(&self, place: usize) -> bool {
+        let found = self
+            .bodies
+            .get_or_init(|| self.sets.bodies.matches(self.body));
+        found.as_ref().is_some_and(|found| found.matched(place))
     }
 }
 
@@ -414,7 +457,7 @@ fn fields<'a>(
 fn cookies(head: &Head) -> impl Iterator<Item = (&[u8], Option<Span>)> {
     head.fields()
         .enumerate()
-        .filter(|(_, field)| field.name.eq_ignore_ascii_case(b"set-cookie"))
+        .filter(|(_, field)| field.name.eq_ignore_ascii_case(SET_COOKIE))
         .map(|(index, field)| {
             let name = field.value.split(|b| *b == b'=').next().unwrap_or_default();
             let span = Span {

@@ -40,6 +40,47 @@ fn every_row_is_whole_and_matches_its_example() {
 }
 
 #[test]
+fn a_gate_shuts_out_no_row_that_matches() {
+    let table = table();
+    let examples = table.rows().iter().filter(|row| is_of_the_wire(row));
+    for example in examples.map(|row| raw::exchange(row.example.as_bytes()).unwrap()) {
+        let facts = Facts::of(&example, &table.sets);
+        let shut = table.rows.iter().zip(&table.gates);
+        for (row, _) in shut.filter(|(_, gate)| !gate.lets(&facts)) {
+            assert!(
+                row.found_in(&facts).is_none(),
+                "{}: {}",
+                row.id,
+                row.example
+            );
+        }
+    }
+}
+
+#[test]
+fn a_gate_knows_beginnings_and_what_must_be_missing() {
+    let when = |id: &str, when: &str| {
+        let body = "{ in = 'response-body', is = 'x' }";
+        row(id, "", "x").replace(body, &format!("{{ in = 'response-header', {when} }}"))
+    };
+    let text = when("mine-begins", "name = 'X-Mine*'")
+        + &when("mine-lacks", "name = 'X-Mine-Too', absent = true");
+    let table = Fingerprints::default();
+    let table = table.with_user_file("mine.toml", &text).unwrap();
+    for (head, begins, lacks) in [
+        ("", false, true),
+        ("A: b\n", false, true),
+        ("x-mINE-else: b\n", true, true),
+        ("X-MINE-TOO: b\n", true, false),
+    ] {
+        let answer = format!("HTTP/1.1 403 Forbidden\n{head}\n");
+        let answer = raw::exchange(answer.as_bytes()).unwrap();
+        assert_eq!(has(&table, &answer, "mine-begins"), begins, "{head}");
+        assert_eq!(has(&table, &answer, "mine-lacks"), lacks, "{head}");
+    }
+}
+
+#[test]
 fn ids_of_a_product_begin_alike() {
     let table = table();
     let mut beginnings: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -1,5 +1,9 @@
 //! What program sent the request, by its own words.
 
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
 use super::super::note::{Notes, asked, quote};
 use super::super::parts::Parts;
 use super::super::text::lower;
@@ -93,10 +97,7 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
         }
     };
     let agent = lower(value, LOOKED_AT);
-    let tool = TOOLS
-        .iter()
-        .find(|(name, _)| memchr::memmem::find(agent.as_bytes(), name.as_bytes()).is_some());
-    if let Some((_, kind)) = tool {
+    if let Some((_, kind)) = tool(&agent) {
         notes.add(
             "request.user_agent_tool",
             Strength::Weak,
@@ -105,4 +106,19 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
             format!("The user agent is {kind}: {}.", quote(value)),
         );
     }
+}
+
+/// The first row of [`TOOLS`] that is in a user agent.
+fn tool(agent: &str) -> Option<&'static (&'static str, &'static str)> {
+    static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let names: Vec<String> = TOOLS.iter().map(|(name, _)| regex::escape(name)).collect();
+        Regex::new(&names.join("|")).ok()
+    });
+    // Browsers have none of them, which one search tells. That it compiles does not depend on the
+    // input.
+    let any = ANY.as_ref();
+    if any.is_some_and(|any| !any.is_match(agent.as_bytes())) {
+        return None;
+    }
+    TOOLS.iter().find(|(name, _)| agent.contains(name))
 }

@@ -1,7 +1,7 @@
 //! Text that firewalls take for an attack: what kind, and where.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -105,25 +105,27 @@ static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
         .ok()
 });
 
-/// The pattern in this row, on its own: to find where it matches.
-static EACH: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
-    PATTERNS
-        .iter()
-        .map(|(_, pattern)| {
-            RegexBuilder::new(pattern)
-                .case_insensitive(true)
-                .unicode(false)
-                .build()
-                .ok()
-        })
-        .collect()
-});
+/// The pattern in this row on its own, to find where it matches: compiled where it is first
+/// needed, as few are.
+fn regex(row: usize) -> Option<&'static Regex> {
+    static EACH: [OnceLock<Option<Regex>>; PATTERNS.len()] =
+        [const { OnceLock::new() }; PATTERNS.len()];
+    let (_, pattern) = PATTERNS.get(row)?;
+    let compile = || {
+        RegexBuilder::new(pattern)
+            .case_insensitive(true)
+            .unicode(false)
+            .build()
+            .ok()
+    };
+    EACH.get(row)?.get_or_init(compile).as_ref()
+}
 
 /// Looks at path and query, at header fields and at the body.
 pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     let mut told = 0;
-    let mut tell = |place: String, found: Option<(&'static str, Span)>| {
-        if let Some((what, span)) = found.filter(|_| told < TOLD_MAX) {
+    let mut tell = |place: String, (what, span): (&'static str, Span)| {
+        if told < TOLD_MAX {
             told += 1;
             notes.add(
                 "request.attack",
@@ -136,7 +138,9 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     };
     let target = parts.request.path_and_query();
     let start = |_, _| Part::StartLine;
-    tell("The path or query".to_owned(), find(target, true, start));
+    if let Some(found) = find(target, true, start) {
+        tell("The path or query".to_owned(), found);
+    }
 
     let mut left = LOOKED_AT;
     for (index, field) in parts.head.fields().enumerate() {
@@ -145,31 +149,34 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
             break;
         }
         left -= value.len();
-        let name = lower(field.name, 64);
         // Opaque by nature, and secret.
-        if name == "authorization" || name == "accept" {
+        let opaque: [&[u8]; 2] = [b"authorization", b"accept"];
+        if opaque
+            .iter()
+            .any(|name| field.name.eq_ignore_ascii_case(name))
+        {
             continue;
         }
-        let found = find(value, true, |_, _| Part::Field(index));
-        tell(format!("The field {name}"), found);
+        if let Some(found) = find(value, true, |_, _| Part::Field(index)) {
+            tell(format!("The field {}", lower(field.name, 64)), found);
+        }
     }
     body(parts, tell);
 }
 
 /// What is text in a body: files and messages of other kinds hold any bytes.
-fn body(parts: &Parts<'_>, mut tell: impl FnMut(String, Option<(&'static str, Span)>)) {
-    if parts.media == Media::Multipart {
-        let texts = parts.form.iter().filter(|field| is_text(&field.value));
-        let found = texts
-            .map(|field| find(&field.value, false, |_, _| field.part))
-            .find(Option::is_some);
-        tell("The body".to_owned(), found.flatten());
+fn body(parts: &Parts<'_>, mut tell: impl FnMut(String, (&'static str, Span))) {
+    let found = if parts.media == Media::Multipart {
+        let mut texts = parts.form.iter().filter(|field| is_text(&field.value));
+        texts.find_map(|field| find(&field.value, false, |_, _| field.part))
     } else if is_text(parts.content) {
         let escaped = parts.media == Media::Form;
-        tell(
-            "The body".to_owned(),
-            find(parts.content, escaped, Part::Body),
-        );
+        find(parts.content, escaped, Part::Body)
+    } else {
+        None
+    };
+    if let Some(found) = found {
+        tell("The body".to_owned(), found);
     }
 }
 
@@ -207,8 +214,13 @@ fn find(
 
 /// The first row that matches, and from where to where.
 fn search(text: &[u8]) -> Option<(&'static str, usize, usize)> {
-    let row = SET.as_ref()?.matches(text).iter().next()?;
+    let set = SET.as_ref()?;
+    // Most texts have none, which is told much sooner than which of them.
+    if !set.is_match(text) {
+        return None;
+    }
+    let row = set.matches(text).iter().next()?;
     let (what, _) = PATTERNS.get(row)?;
-    let found = EACH.get(row)?.as_ref()?.find(text)?;
+    let found = regex(row)?.find(text)?;
     Some((what, found.start(), found.end()))
 }

@@ -3,7 +3,7 @@
 //! Stock pages that servers send for every cause alike ("You don't have permission to access this
 //! resource") say nothing here; fingerprints know them.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -246,17 +246,20 @@ static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
         .ok()
 });
 
-/// The patterns on their own: to find where they match.
-static EACH: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
-    let regex = |row: &Row| {
-        RegexBuilder::new(row.pattern)
+/// The pattern of this row on its own, to find where it matches: compiled where it is first needed,
+/// as few are.
+fn regex(row: usize) -> Option<&'static Regex> {
+    static EACH: [OnceLock<Option<Regex>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
+    let pattern = ROWS.get(row)?.pattern;
+    let compile = || {
+        RegexBuilder::new(pattern)
             .case_insensitive(true)
             .unicode(false)
             .build()
             .ok()
     };
-    ROWS.iter().map(regex).collect()
-});
+    EACH.get(row)?.get_or_init(compile).as_ref()
+}
 
 /// Looks at the beginning of the body.
 pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
@@ -269,7 +272,8 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
     }
     let length = body.decoded.as_ref().map_or(body.wire_len(), |d| d.len);
     let text = without_tags(bytes);
-    let Some(set) = SET.as_ref() else {
+    // Most texts have none, which is told much sooner than which of them.
+    let Some(set) = SET.as_ref().filter(|set| set.is_match(&text)) else {
         return;
     };
     let mut told: Vec<&str> = Vec::new();
@@ -280,8 +284,7 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
         if OF_ANY_TOKEN.contains(&row.id) && told.contains(&"response.words_csrf") {
             continue;
         }
-        let regex = EACH.get(index).and_then(Option::as_ref);
-        let Some(found) = regex.and_then(|regex| regex.find(&text)) else {
+        let Some(found) = regex(index).and_then(|regex| regex.find(&text)) else {
             continue;
         };
         told.push(row.id);

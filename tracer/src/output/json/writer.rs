@@ -23,6 +23,13 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.9}")
 }
 
+/// Whether there are only characters in it that can be seen, as in nearly every text. Looks at each
+/// byte, which is quicker than to stop at the first.
+fn is_printable(text: &str) -> bool {
+    text.bytes()
+        .fold(true, |all, b| all & matches!(b, b' '..=b'~'))
+}
+
 /// Writes compact JSON; characters that must not reach a terminal become escapes.
 struct Safe;
 
@@ -32,6 +39,9 @@ impl Formatter for Safe {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if is_printable(fragment) {
+            return out.write_all(fragment.as_bytes());
+        }
         let mut plain = 0;
         for (at, c) in fragment
             .char_indices()

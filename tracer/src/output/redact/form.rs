@@ -178,7 +178,7 @@ fn parameter(value: &[u8], secret: bool, out: &mut Vec<u8>, masks: &mut Masks) {
         masks.put(out, &plain);
     } else if plain == trimmed {
         out.extend_from_slice(&scan::text(trimmed, masks));
-    } else if scan::text(&plain, masks) != plain {
+    } else if *scan::text(&plain, masks) != *plain {
         // A URL with a token in it, encoded: there is no telling where in the encoded form it is.
         masks.put(out, &plain);
     } else {

@@ -1,5 +1,7 @@
 //! What stands in a secret's place.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
@@ -81,8 +83,9 @@ impl Sweeper<'_> {
         self.finders.iter().any(|f| f.find(bytes).is_some())
     }
 
-    /// Replaces every repetition.
-    pub(super) fn sweep(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+    /// Replaces every repetition; borrowed where there is none.
+    pub(super) fn sweep<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let mut bytes = Cow::Borrowed(text);
         for finder in &self.finders {
             let secret = finder.needle();
             let mut swept = Vec::new();
@@ -94,7 +97,7 @@ impl Sweeper<'_> {
             }
             if from > 0 {
                 swept.extend_from_slice(bytes.get(from..).unwrap_or_default());
-                bytes = swept;
+                bytes = Cow::Owned(swept);
             }
         }
         bytes

@@ -1,8 +1,6 @@
 //! Names that tell a secret.
 
-use std::sync::LazyLock;
-
-use regex::bytes::Regex;
+use std::borrow::Cow;
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +34,18 @@ const STEMS: &[&str] = &[
     "token",
     "xsrf",
 ];
+
+/// Their first letters, one bit each: most letters begin no stem.
+const INITIALS: u32 = {
+    let (mut initials, mut stems) = (0, STEMS);
+    while let [stem, rest @ ..] = stems {
+        if let [initial, ..] = stem.as_bytes() {
+            initials |= 1 << (*initial % 32);
+        }
+        stems = rest;
+    }
+    initials
+};
 
 /// So does one of these as a word of its own.
 const WORDS: &[&str] = &[
@@ -75,28 +85,46 @@ const LONGEST: usize = 256;
 
 /// Whether what goes by this name is a secret.
 pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
-    let name = String::from_utf8_lossy(name.get(..LONGEST).unwrap_or(name));
-    let lower = name.trim().to_ascii_lowercase();
-    if HARMLESS.contains(&lower.as_str()) {
+    let name = name.get(..LONGEST).unwrap_or(name);
+    let name = match str::from_utf8(name) {
+        Ok(name) => Cow::Borrowed(name),
+        Err(_) => String::from_utf8_lossy(name),
+    };
+    let whole = name.trim();
+    let is = |known: &&str| whole.eq_ignore_ascii_case(known);
+    let is_one_of = |known: &[&str]| known.iter().any(is);
+    if is_one_of(HARMLESS) {
         return false;
     }
-    let letters: Vec<u8> = lower.bytes().filter(u8::is_ascii_alphanumeric).collect();
-    holds_stem(&letters)
-        || NAMES.contains(&lower.as_str())
-        || words(&name).any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    holds_stem(whole)
+        || is_one_of(NAMES)
+        || words(&name).any(|word| WORDS.iter().any(|w| word.eq_ignore_ascii_case(w)))
         || match place {
             // `X-Functions-Key`, `Ocp-Apim-Subscription-Key`
-            Place::Header => lower.ends_with("-key") || lower == "key",
-            Place::Parameter => PARAMETERS.contains(&lower.as_str()),
+            Place::Header => {
+                let start = whole.len().saturating_sub(4);
+                let end = whole.as_bytes().get(start..).unwrap_or_default();
+                end.eq_ignore_ascii_case(b"-key") || is(&"key")
+            }
+            Place::Parameter => is_one_of(PARAMETERS),
             Place::Member => false,
         }
 }
 
-/// Looks for all stems at once: most names have none.
-fn holds_stem(letters: &[u8]) -> bool {
-    static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&STEMS.join("|")).ok());
-    // That it compiles does not depend on the input.
-    ANY.as_ref().is_none_or(|any| any.is_match(letters))
+/// Whether the letters and digits of a name, in lower case and without what is between them, hold
+/// a stem.
+fn holds_stem(name: &str) -> bool {
+    let mut letters = [0; LONGEST];
+    let lower = name.bytes().filter(u8::is_ascii_alphanumeric);
+    let lower = lower.map(|b| b.to_ascii_lowercase());
+    let count = letters.iter_mut().zip(lower).map(|(to, b)| *to = b).count();
+    let letters = letters.get(..count).unwrap_or_default();
+    let begins = |(_, letter): &(usize, &u8)| INITIALS >> (*letter % 32) & 1 == 1;
+    let mut places = letters.iter().enumerate().filter(begins);
+    places.any(|(at, _)| {
+        let rest = letters.get(at..).unwrap_or_default();
+        STEMS.iter().any(|stem| rest.starts_with(stem.as_bytes()))
+    })
 }
 
 /// Splits at punctuation and before a capital: `X-Amz-Sig`, `user_pwd`, `userPwd`.

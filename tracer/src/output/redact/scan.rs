@@ -5,6 +5,8 @@
 //! quotes), pairs (`token=x`, `?code=x`), XML elements and HTML inputs, JSON Web Tokens
 //! (RFC 7519), `Bearer x` and `Basic x`, and the user part of a URL (RFC 3986 section 3.2.1).
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
@@ -17,13 +19,13 @@ use super::names::{self, Place};
 const LONGEST_NAME: usize = 128;
 const LONGEST_TAG: usize = 2048;
 
-/// Text without its secrets.
-pub(super) fn text(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+/// Text without its secrets; borrowed where it has none.
+pub(super) fn text<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
     Scan::new(bytes, masks).run()
 }
 
 /// The challenge of a 401 or 407: as text, but `Bearer realm=…` is no credential.
-pub(super) fn challenge(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+pub(super) fn challenge<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
     Scan {
         credentials: false,
         ..Scan::new(bytes, masks)
@@ -32,45 +34,56 @@ pub(super) fn challenge(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
 }
 
 /// A URL, or a target, without its secrets: as text, and query and fragment pair by pair.
-pub(super) fn url(bytes: &[u8], masks: &mut Masks) -> Vec<u8> {
+pub(super) fn url<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
     let end = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
     let (path, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-    let mut out = text(path, masks);
+    let path = text(path, masks);
+    if rest.is_empty() {
+        return path;
+    }
+    let mut out = path.into_owned();
     pairs(rest, b"?&;#", &mut out, masks);
-    out
+    Cow::Owned(out)
 }
 
-struct Scan<'a> {
+struct Scan<'a, 'm> {
     bytes: &'a [u8],
-    /// Everything before is in `out`.
+    /// Everything before is in `out`; 0 where nothing was replaced.
     at: usize,
     out: Vec<u8>,
-    masks: &'a mut Masks,
+    masks: &'m mut Masks,
     /// Whether `Bearer x` is one.
     credentials: bool,
 }
 
-impl<'a> Scan<'a> {
-    fn new(bytes: &'a [u8], masks: &'a mut Masks) -> Self {
+impl<'a, 'm> Scan<'a, 'm> {
+    fn new(bytes: &'a [u8], masks: &'m mut Masks) -> Self {
         Self {
             bytes,
             at: 0,
-            out: Vec::with_capacity(bytes.len()),
+            out: Vec::new(),
             masks,
             credentials: true,
         }
     }
 
-    fn run(mut self) -> Vec<u8> {
+    fn run(mut self) -> Cow<'a, [u8]> {
+        let tells =
+            |byte: &u8| matches!(byte, b'"' | b'\'' | b'=' | b':' | b'<' | b'e' | b'B' | b'b');
         let mut i = 0;
-        while let Some(&byte) = self.bytes.get(i) {
+        while let Some(rest) = self.bytes.get(i..)
+            && let Some(next) = rest.iter().position(tells)
+            && let Some((&byte, after)) = rest.get(next..).and_then(<[u8]>::split_first)
+        {
+            i += next;
+            let second = after.first().copied().unwrap_or_default();
             let secret = match byte {
                 b'"' | b'\'' => self.quoted_member(i),
                 b'=' => self.pair(i).or_else(|| self.assignment(i)),
                 b':' => self.user_info(i).or_else(|| self.bare_member(i)),
                 b'<' => self.element(i),
-                b'e' => self.json_web_token(i),
-                b'B' | b'b' if self.credentials => self.credential(i),
+                b'e' if second == b'y' => self.json_web_token(i),
+                b'B' | b'b' if self.credentials && b"aAeE".contains(&second) => self.credential(i),
                 _ => None,
             };
             i = match secret {
@@ -78,8 +91,11 @@ impl<'a> Scan<'a> {
                 None => i + 1,
             };
         }
+        if self.at == 0 {
+            return Cow::Borrowed(self.bytes);
+        }
         self.copy_until(self.bytes.len());
-        self.out
+        Cow::Owned(self.out)
     }
 
     /// Puts a mask in place of a secret; the scan goes on after it.
@@ -284,8 +300,10 @@ impl<'a> Scan<'a> {
 
     /// `eyJ…`: base64url of `{"`, then dots.
     fn json_web_token(&self, start: usize) -> Option<Secret> {
-        let follows_dash = start.checked_sub(1).and_then(|i| self.bytes.get(i)) == Some(&b'-');
-        if self.slice(start, start + 3) != b"eyJ" || self.in_word(start) || follows_dash {
+        if self.slice(start, start + 3) != b"eyJ" || self.in_word(start) {
+            return None;
+        }
+        if start.checked_sub(1).and_then(|i| self.bytes.get(i)) == Some(&b'-') {
             return None;
         }
         let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

@@ -58,12 +58,9 @@ fn headers() {
         ("X-Request-Id", "41c9-77", "41c9-77"),
         ("X-Api-Key", "", ""),
     ] {
-        let shown = header(
-            name.as_bytes(),
-            fill(value).as_bytes(),
-            &mut Masks::default(),
-        );
-        let shown = String::from_utf8(shown).unwrap();
+        let value = fill(value);
+        let shown = header(name.as_bytes(), value.as_bytes(), &mut Masks::default());
+        let shown = String::from_utf8(shown.into_owned()).unwrap();
         let wanted = fill(redacted);
         if redacted.ends_with("[redacted ") {
             assert!(
@@ -149,8 +146,9 @@ fn targets() {
         ("/o?q=code", "/o?q=code"),
         ("/o?token=", "/o?token="),
     ] {
-        let shown = scan::url(fill(target).as_bytes(), &mut Masks::default());
-        let shown = String::from_utf8(shown).unwrap();
+        let target = fill(target);
+        let shown = scan::url(target.as_bytes(), &mut Masks::default());
+        let shown = String::from_utf8(shown.into_owned()).unwrap();
         if redacted.ends_with("[redacted ") {
             assert!(
                 shown.starts_with(redacted) && !shown.contains(SECRET),
@@ -167,7 +165,7 @@ fn fragments() {
     let url = format!("/cb?x=1#access_token={SECRET}&state=2");
     let shown = scan::url(url.as_bytes(), &mut Masks::default());
     let wanted = format!("/cb?x=1#access_token={MASK}&state=2");
-    assert_eq!(String::from_utf8(shown).unwrap(), wanted);
+    assert_eq!(String::from_utf8(shown.into_owned()).unwrap(), wanted);
 }
 
 #[test]
