@@ -72,6 +72,9 @@ pub struct Pipeline {
     losses: Losses,
     past: Past,
     told: Told,
+    /// When an exchange was last known to be left out in the kernel, by a report that comes well
+    /// within `limits.settle`.
+    left_out_until: Option<Timestamp>,
     health: Health,
     judge: Judge,
     cases: VecDeque<Unjudged>,
@@ -91,6 +94,7 @@ impl Pipeline {
             losses: Losses::default(),
             past: Past::new(&options.limits),
             told: Told::default(),
+            left_out_until: None,
             judge: Judge::new(&options),
             health: Health::default(),
             cases: VecDeque::new(),
@@ -124,6 +128,13 @@ impl Pipeline {
             Record::Lost { count, place } => {
                 self.health.add_lost(place, count);
                 self.losses.add(self.now, count, place);
+            }
+            Record::Held { at, counts } => {
+                let before = self.health.held.map_or(0, |held| held.let_go);
+                if counts.let_go > before {
+                    self.left_out_until = Some(at);
+                }
+                self.health.held = Some(counts);
             }
             Record::Missing(probe) => self.health.missing.push(probe),
             Record::Tick { at } => self.tick(at),

@@ -53,8 +53,14 @@ impl Pipeline {
             .into_iter()
             .collect();
         told.extend(self.losses.told_since(reported.started_at()));
+        let is_left_out = self.left_out_until.is_some_and(|until| until >= from);
         for hop in chain.hops_mut() {
             self.take_up(hop);
+            if let Some(link) = &mut hop.link
+                && is_left_out
+            {
+                chain::doubt(link);
+            }
             if hop.asked == Asked::Unknown {
                 hop.asked = self.asked(hop, unknown, &mut told);
             }

@@ -9,7 +9,8 @@ use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 use super::clock::KernelClock;
 use super::{Attach, cgroup};
 use crate::host::{Listening, OwnerEvent, ProcessTable};
-use crate::model::{Settled, Talk, UnreadPeer};
+use crate::model::{Settled, Talk, Unread, UnreadPeer};
+use crate::ports::Ports;
 use crate::source::{Frame, Hook, Record, SocketOwner, SocketUse, Vantage, unread};
 
 const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_nanos());
@@ -20,6 +21,7 @@ pub(super) struct Translator {
     processes: ProcessTable,
     listening: Listening,
     scope: Scope,
+    ports: Ports,
 }
 
 /// Of which processes it is told that they use sockets.
@@ -62,12 +64,13 @@ impl Scope {
 }
 
 impl Translator {
-    pub(super) fn new(clock: KernelClock, scope: Scope) -> Self {
+    pub(super) fn new(clock: KernelClock, scope: Scope, ports: Ports) -> Self {
         Self {
             clock,
             processes: ProcessTable::new(),
             listening: Listening::new(),
             scope,
+            ports,
         }
     }
 
@@ -119,7 +122,11 @@ impl Translator {
     fn talk(&mut self, talk: &TalkRecord) -> Option<Talk> {
         let &TalkRecord { pid, tid, .. } = talk;
         let at = self.clock.wall(talk.at_ns);
-        let peer = peer(talk)?;
+        let mut peer = peer(talk)?;
+        // What is said on a traced port is told only where it was left out.
+        if talk.family != kernel::AF_UNIX && self.ports.contains(talk.remote_port) {
+            peer.why = Unread::LeftOut;
+        }
         let is_accepted = talk.local_port != 0 && self.listening.on(pid, tid, talk.local_port, at);
         (!is_accepted).then_some(Talk { at, pid, tid, peer })
     }
@@ -243,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_left_out() {
-        let mut translator = Translator::new(KernelClock::new(), Scope::Host);
+        let mut translator = Translator::new(KernelClock::new(), Scope::Host, Ports::default());
         translator.hand_out(&[0xff; 64], &mut |record| panic!("{record:?}"));
     }
 }
