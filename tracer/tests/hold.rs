@@ -94,6 +94,32 @@ fn a_head_of_short_lines_is_followed_as_far_as_its_search_goes() {
 }
 
 #[test]
+fn a_route_is_a_method_and_a_path() {
+    let route = |method, target: &str| {
+        let talk = Talk {
+            exchanges: vec![Exchange {
+                method,
+                target: target.to_owned(),
+                ..Exchange::plain()
+            }],
+            ..Talk::plain()
+        };
+        let packets = talk.packets();
+        let mut slot = Box::new(Slot::new());
+        let request = packets.iter().find(|p| p.segment.len > 0).unwrap();
+        let out = Out::new(LetsGo::All);
+        take(&raw mut *slot, request, None, &out);
+        slot.route()
+    };
+    let order = route("POST", "/order");
+    assert_eq!(order, route("POST", "/order?id=1"));
+    assert_eq!(order, route("POST", "/order?id=222222222222222222222222"));
+    assert_ne!(order, route("PUT", "/order"));
+    assert_ne!(order, route("POST", "/orders"));
+    assert_ne!(route("GET", "/12345678/a"), route("GET", "/12345678/b"));
+}
+
+#[test]
 fn what_passes_is_let_go() {
     let exchange = |status| Exchange {
         status,
@@ -139,6 +165,8 @@ struct Exchange {
     is_early: bool,
     /// The next request is sent before this answer comes.
     is_pipelined: bool,
+    /// Its target; empty for one with its number.
+    target: String,
     /// More lines of its head.
     more: String,
 }
@@ -156,13 +184,18 @@ impl Exchange {
             answer_is_chunked: false,
             is_early: false,
             is_pipelined: false,
+            target: String::new(),
             more: String::new(),
         }
     }
 
     fn request(&self, number: usize) -> (Vec<u8>, Vec<u8>) {
+        let target = match self.target.as_str() {
+            "" => format!("/r{number}"),
+            target => target.to_owned(),
+        };
         let head = format!(
-            "{} /r{number} HTTP/1.1\r\nHost: a\r\nX-Padding: {}\r\n{}",
+            "{} {target} HTTP/1.1\r\nHost: a\r\nX-Padding: {}\r\n{}",
             self.method,
             "p".repeat(self.padding),
             self.more
@@ -223,6 +256,7 @@ fn exchange() -> impl Strategy<Value = Exchange> {
         answer_is_chunked: flags.3,
         is_early: flags.4,
         is_pipelined: flags.5,
+        target: String::new(),
         more: String::new(),
     })
 }
@@ -410,11 +444,7 @@ fn hold_with(
     meanwhile: Option<(usize, u32, &Packet)>,
 ) -> (Vec<Shipped>, u64, u32) {
     let mut slot = Box::new(Slot::new());
-    let out = Out {
-        lets_go,
-        shipped: RefCell::default(),
-        let_go: Cell::default(),
-    };
+    let out = Out::new(lets_go);
     let mut left = 0;
     for (at, packet) in packets.iter().enumerate() {
         let meanwhile = meanwhile.filter(|(answer, ..)| *answer == at);
@@ -474,6 +504,16 @@ struct Out {
     lets_go: LetsGo,
     shipped: RefCell<Vec<Shipped>>,
     let_go: Cell<u64>,
+}
+
+impl Out {
+    fn new(lets_go: LetsGo) -> Self {
+        Self {
+            lets_go,
+            shipped: RefCell::default(),
+            let_go: Cell::default(),
+        }
+    }
 }
 
 struct Meanwhile<'a> {

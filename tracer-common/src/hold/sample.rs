@@ -34,9 +34,15 @@ impl Slot {
     #[inline(always)]
     pub fn route(&self) -> u64 {
         let mut hash = 0u64;
+        let mut is_behind_method = false;
         for step in 0..ROUTE_WORDS {
             let word = scan::word(&self.room, self.client.payload_at + 8 * step);
-            let ends = scan::equal_to(word, b'?') | scan::equal_to(word, b'\r');
+            let mut spaces = scan::equal_to(word, b' ');
+            if spaces != 0 && !is_behind_method {
+                is_behind_method = true;
+                spaces &= spaces - 1;
+            }
+            let ends = spaces | scan::equal_to(word, b'?') | scan::equal_to(word, b'\r');
             // The bytes before the first end; all where there is none.
             let before = (ends & ends.wrapping_neg()).wrapping_sub(1) >> 7;
             let kept = if ends == 0 { word } else { word & before };

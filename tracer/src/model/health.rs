@@ -137,3 +137,22 @@ impl Health {
             .fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_let_go_nor_shipped_has_no_answer() {
+        let held = HeldCounts {
+            requests: 10,
+            let_go: 6,
+            shipped: 3,
+            ..HeldCounts::default()
+        };
+        assert_eq!(held.unanswered(), 1);
+        // The counters are read one after the other, while they grow.
+        let held = HeldCounts { let_go: 8, ..held };
+        assert_eq!(held.unanswered(), 0);
+    }
+}

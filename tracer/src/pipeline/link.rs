@@ -56,10 +56,9 @@ impl Pipeline {
         let is_left_out = self.left_out_until.is_some_and(|until| until >= from);
         for hop in chain.hops_mut() {
             self.take_up(hop);
-            if let Some(link) = &mut hop.link
-                && is_left_out
-            {
-                chain::doubt(link);
+            if is_left_out {
+                let calls = hop.side_calls.iter_mut().map(|call| &mut call.link);
+                hop.link.iter_mut().chain(calls).for_each(chain::doubt);
             }
             if hop.asked == Asked::Unknown {
                 hop.asked = self.asked(hop, unknown, &mut told);

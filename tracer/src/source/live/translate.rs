@@ -249,6 +249,29 @@ mod tests {
     }
 
     #[test]
+    fn a_talk_with_a_traced_port_is_one_that_was_left_out() {
+        let ports: Ports = "8080".parse().unwrap();
+        let mut translator = Translator::new(KernelClock::new(), Scope::Host, ports);
+        for (remote_port, why) in [(8080, Unread::LeftOut), (8081, Unread::PortNotTraced)] {
+            let talk = TalkRecord {
+                kind: kernel::KIND_TALK,
+                family: kernel::AF_INET,
+                at_ns: 1,
+                cookie: 2,
+                pid: 3,
+                tid: 4,
+                local_port: 0,
+                remote_port,
+                path_len: 0,
+                local_addr: [0; 16],
+                remote_addr: [127; 16],
+                path: [0; kernel::UNIX_PATH_LEN],
+            };
+            assert_eq!(translator.talk(&talk).unwrap().peer.why, why);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_left_out() {
         let mut translator = Translator::new(KernelClock::new(), Scope::Host, Ports::default());
         translator.hand_out(&[0xff; 64], &mut |record| panic!("{record:?}"));
