@@ -577,7 +577,7 @@ impl World for Hands<'_> {
 
     fn lets_go(&mut self, slot: &Slot) -> bool {
         self.step();
-        self.out.lets_go == LetsGo::All || slot.route() % 2 == 0
+        self.out.lets_go == LetsGo::All || slot.route().is_multiple_of(2)
     }
 
     fn ship_held(&mut self, slot: &Slot) {
