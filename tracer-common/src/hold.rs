@@ -95,6 +95,17 @@ impl Settled {
     };
 }
 
+/// What becomes of an exchange whose answer is not wanted for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is let go.
+    LetGo,
+    /// The request and the first packet of the answer are shipped, to have some.
+    Sample,
+    /// It is shipped to its end, as it may be a part of another one.
+    Part,
+}
+
 /// What the state machine needs of the place where it runs: the packet in hand, and the way out.
 pub trait World {
     /// The first bytes of the packet from an offset on; zeros behind its end.
@@ -108,9 +119,8 @@ pub trait World {
     fn record(&self) -> PacketRecord;
     /// Whether answers of this status are wanted.
     fn wants(&self, status: u32) -> bool;
-    /// Whether the held request may be let go, as its answer is not wanted for itself; what may not
-    /// is shipped as a sample.
-    fn lets_go(&mut self, slot: &Slot) -> bool;
+    /// What is to become of the held request, as its answer is not wanted for itself.
+    fn fate(&mut self, slot: &Slot) -> Fate;
     /// Ships the held request, at once: what is shipped later comes behind it.
     fn ship_held(&mut self, slot: &Slot);
     /// Ships at most this many bytes of the packet. Said more than once, the last time counts.
@@ -411,17 +421,23 @@ impl Slot {
         let request = self.client.begun;
         let is_interim = status < 200;
         let was_shipped = self.server.shipping == request;
-        let stream = if is_interim || was_shipped || world.wants(status) {
-            STREAM_MAX
-        } else if world.lets_go(self) {
-            0
+        let (stream, is_followed) = if is_interim || was_shipped || world.wants(status) {
+            (STREAM_MAX, true)
         } else {
-            world.count(counter::SAMPLED);
-            SAMPLE_MAX
+            match world.fate(self) {
+                Fate::LetGo => (0, false),
+                Fate::Sample => (SAMPLE_MAX, false),
+                Fate::Part => (SAMPLE_MAX, true),
+            }
         };
         let is_shipped = stream > 0;
         if is_shipped && !was_shipped {
             self.ship_request(world);
+            if stream == SAMPLE_MAX {
+                world.count(counter::SAMPLED);
+            }
+        }
+        if is_followed {
             // The client's side looks at these, on another CPU perhaps, and in the other order.
             write(&mut self.server.shipping, request);
         }

@@ -7,7 +7,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::sk_buff::SkBuff;
 use tracer_common::hold::{
-    Bucket, HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status,
+    Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status,
 };
 use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
@@ -305,20 +305,22 @@ impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn lets_go(&mut self, slot: &Slot) -> bool {
-        let caller = match caller(slot.record()) {
-            Caller::Serves(thread) => Some(thread),
-            Caller::Client => None,
-            // It may be one that serves: it is known once it sent.
-            Caller::Unknown => return false,
-        };
-        if is_sample(slot, caller.is_some()) {
-            return false;
+    fn fate(&mut self, slot: &Slot) -> Fate {
+        let caller = caller(slot.record());
+        // It may be one that serves: it is known once it sent.
+        if matches!(caller, Caller::Unknown) {
+            return Fate::Part;
         }
-        if let Some(thread) = caller {
-            talk::left_out(slot, thread);
+        let is_sample = is_sample(slot, matches!(caller, Caller::Serves(_)));
+        match caller {
+            Caller::Serves(_) if is_sample => Fate::Part,
+            Caller::Serves(thread) => {
+                talk::left_out(slot, thread);
+                Fate::LetGo
+            }
+            _ if is_sample => Fate::Sample,
+            _ => Fate::LetGo,
         }
-        true
     }
 
     #[inline(always)]

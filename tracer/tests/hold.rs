@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tracer_common::hold::{HELD_MAX, ROOM, Segment, Settled, Slot, World};
+use tracer_common::hold::{Fate, HELD_MAX, ROOM, Segment, Settled, Slot, World};
 use tracer_common::{PacketRecord, SETTLED_BOTH};
 use tracer403::model::{self, Timestamp};
 use tracer403::pipeline::{Options, Pipeline};
@@ -575,9 +575,13 @@ impl World for Hands<'_> {
         status == 403
     }
 
-    fn lets_go(&mut self, slot: &Slot) -> bool {
+    fn fate(&mut self, slot: &Slot) -> Fate {
         self.step();
-        self.out.lets_go == LetsGo::All || slot.route().is_multiple_of(2)
+        match (self.out.lets_go, slot.route() % 4) {
+            (LetsGo::SomeRoutes, 0) => Fate::Sample,
+            (LetsGo::SomeRoutes, 1) => Fate::Part,
+            _ => Fate::LetGo,
+        }
     }
 
     fn ship_held(&mut self, slot: &Slot) {
