@@ -79,6 +79,8 @@ pub struct Pipeline {
     judge: Judge,
     cases: VecDeque<Unjudged>,
     now: Timestamp,
+    /// The source tells the time: it is no file.
+    is_live: bool,
 }
 
 impl Pipeline {
@@ -99,6 +101,7 @@ impl Pipeline {
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
+            is_live: false,
             options,
         }
     }
@@ -144,6 +147,7 @@ impl Pipeline {
     /// Another source follows: what the one before told of this host holds no longer.
     pub fn next_source(&mut self) {
         self.told.watching_since = None;
+        self.is_live = false;
     }
 
     /// The source is done: everything that is still under way is over.
@@ -249,6 +253,7 @@ impl Pipeline {
     }
 
     fn tick(&mut self, at: Timestamp) {
+        self.is_live = true;
         let Self {
             connections,
             options,
@@ -328,8 +333,9 @@ impl Pipeline {
 
     fn pass_time(&mut self, at: Timestamp) {
         // Files put one behind the other can step back by hours; a deadline of the later file
-        // would keep the cases of the earlier one waiting.
-        let stepped_back = self.now.since(at) > self.options.limits.settle;
+        // would keep the cases of the earlier one waiting. A live source does not step back; it hands
+        // out a request that was held with the time at which it was sent.
+        let stepped_back = !self.is_live && self.now.since(at) > self.options.limits.settle;
         self.now = if stepped_back { at } else { self.now.max(at) };
         while let Some(settled) = match stepped_back {
             true => self.settling.pop(),
