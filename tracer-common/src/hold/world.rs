@@ -75,10 +75,11 @@ pub enum Fate {
 pub trait World {
     /// The first bytes of the packet from an offset on; zeros behind its end.
     fn start(&self, at: u32) -> [u8; 16];
-    /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`](super::HELD_MAX), from its beginning to that of the room.
+    /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`](super::HELD_MAX), from its beginning to
+    /// that of the room.
     fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool;
-    /// Copies `len` bytes, 1 to [`PIECE_MAX`](super::PIECE_MAX), from an offset in the packet to one in the room
-    /// below [`HELD_MAX`](super::HELD_MAX).
+    /// Copies `len` bytes, 1 to [`PIECE_MAX`](super::PIECE_MAX), from an offset in the packet to one
+    /// in the room below [`HELD_MAX`](super::HELD_MAX).
     fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool;
     /// A record of the packet, without its bytes.
     fn record(&self) -> PacketRecord;
