@@ -7,14 +7,20 @@
 //! segments out of order, chunked requests, heads longer than the room, whatever is not HTTP/1.
 //!
 //! Two CPUs can work on both directions of a connection at once. Each direction writes its own half
-//! of the slot only. What one misses of the other is at most that more is shipped, or that bytes of
-//! a request which come at the very moment of its answer are left out.
+//! of the slot only, and says of a packet, or of a held request, that it is shipped when it is: what
+//! the other direction ships would else come first, and say that nothing lies before it. What one
+//! misses of the other is at most that more is shipped, or that bytes of a request are left out which
+//! come at the very moment of its answer, and so were no reason for it.
 
+mod sample;
 mod scan;
+mod world;
 
 use crate::{PacketRecord, SETTLED_BOTH, counter};
+pub use sample::Bucket;
 pub use scan::status;
 use scan::{End, Scan};
+pub use world::{Fate, Segment, Settled, World};
 
 /// Bytes of a request that are held, with the headers of its first packet.
 pub const HELD_MAX: u32 = 4096;
@@ -25,6 +31,8 @@ pub const ROOM: usize = (HELD_MAX + PIECE_MAX) as usize;
 /// Bytes of payload that are shipped of each direction of an exchange from its answer on, in bytes.
 /// Of what follows only the headers are shipped.
 pub const STREAM_MAX: u32 = 256 << 10;
+/// The same of an exchange that is shipped as a sample only.
+pub const SAMPLE_MAX: u32 = 16 << 10;
 /// Bytes of headers in front of the payload that are held.
 const HEADERS_MAX: u32 = 256;
 
@@ -32,70 +40,17 @@ const HEADERS_MAX: u32 = 256;
 /// can tell from earlier ones.
 const BODY_MAX: u64 = 1 << 29;
 
-/// A TCP segment, as its headers tell.
-#[derive(Clone, Copy, Debug)]
-pub struct Segment {
-    /// Sequence number.
-    pub seq: u32,
-    /// Acknowledgement number.
-    pub ack: u32,
-    /// Offset of the payload in the packet, in bytes.
-    pub payload_at: u32,
-    /// Bytes of payload.
-    pub len: u32,
-    /// Whether it ends its direction or the connection: FIN or RST.
-    pub closes: bool,
-}
-
-/// Sequence numbers before which nothing more will come: it was shipped, or left out on purpose.
-///
-/// No `Option` of it: what an empty one holds is undefined, which the verifier refuses to copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// In the direction of the packet that says so.
-    pub own: u32,
-    /// In the other direction.
-    pub peer: u32,
-    /// [`SETTLED_BOTH`], or 0 where the two say nothing.
-    pub says: u16,
-}
-
-impl Settled {
-    /// Nothing is known.
-    pub const UNKNOWN: Self = Self {
-        own: 0,
-        peer: 0,
-        says: 0,
-    };
-}
-
-/// What the state machine needs of the place where it runs: the packet in hand, and the way out.
-pub trait World {
-    /// The first bytes of the payload; zeros behind its end.
-    fn start(&self) -> [u8; 16];
-    /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`], from its beginning to that of the room.
-    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool;
-    /// Copies `len` bytes, 1 to [`PIECE_MAX`], from an offset in the packet to one in the room
-    /// below [`HELD_MAX`].
-    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool;
-    /// A record of the packet, without its bytes.
-    fn record(&self) -> PacketRecord;
-    /// Whether answers of this status are wanted.
-    fn wants(&self, status: u32) -> bool;
-    /// Ships the held request, before the packet in hand where that is shipped too.
-    fn ship_held(&mut self, slot: &Slot);
-    /// Ships the packet with at most this many bytes of its payload. Said more than once, the last
-    /// time counts.
-    fn ship(&mut self, payload: u32, settled: Settled);
-    /// Adds one to a counter.
-    fn count(&mut self, counter: u32);
-}
-
 /// One connection. All zeros is one of which nothing is known.
 #[repr(C)]
 pub struct Slot {
     client: Client,
     server: Server,
+    /// The server's address; IPv4 in the first four bytes.
+    pub server_addr: [u8; 16],
+    /// The server's port.
+    pub server_port: u16,
+    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
+    pub family: u16,
     /// The record of the held request.
     record: PacketRecord,
     /// Its bytes follow the record, so that both are shipped in one go.
@@ -122,6 +77,13 @@ struct Client {
     length_at: u32,
     /// The sequence number of the first byte seen.
     first: u32,
+    /// Offset of the request in the room, in bytes.
+    payload_at: u32,
+    /// Bytes that were held or cut of the request before the packet in hand.
+    before: u32,
+    /// As `next`, for the other direction: once the packet before it is out.
+    out: u32,
+    in_hand: Segment,
 }
 
 /// What the server's packets do. Written by them alone.
@@ -138,6 +100,10 @@ struct Server {
     is_whole: u32,
     /// Bytes that may still be shipped of the answer.
     stream: u32,
+    /// As `next`, for the other direction: once the packet before it is out; while `is_out`.
+    out: u32,
+    is_out: u32,
+    in_hand: Segment,
 }
 
 /// [`Client::state`]: nothing was seen.
@@ -149,7 +115,29 @@ const BODY: u32 = 2;
 /// [`Client::state`]: the connection is shipped whole.
 const WHOLE: u32 = 3;
 
-const _: () = assert!(size_of::<Slot>() == 40 + 24 + size_of::<PacketRecord>() + ROOM);
+/// What a packet was to its direction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It is what comes next.
+    Followed,
+    /// It was seen before.
+    Old,
+    /// It cannot be followed.
+    Lost,
+}
+
+/// What became of a packet of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It is held, or cut, and the head goes on in it.
+    Head,
+    /// The head was complete before.
+    Rest,
+    /// It cannot be followed.
+    Lost,
+}
+
+const _: () = assert!(size_of::<Slot>() == 144 + size_of::<PacketRecord>() + ROOM);
 
 impl Slot {
     /// One of which nothing is known.
@@ -157,6 +145,9 @@ impl Slot {
         Self {
             client: Client::new(),
             server: Server::new(),
+            server_addr: [0; 16],
+            server_port: 0,
+            family: 0,
             record: PacketRecord::new(),
             room: [0; ROOM],
         }
@@ -185,9 +176,14 @@ impl Slot {
         if self.client.state == FRESH || self.is_whole() {
             return Settled::UNKNOWN;
         }
+        let is_out = read(&self.server.is_out) != 0;
         Settled {
             own: self.client.next,
-            peer: self.server_next(),
+            peer: if is_out {
+                read(&self.server.out)
+            } else {
+                self.client.acked
+            },
             says: SETTLED_BOTH,
         }
     }
@@ -195,82 +191,57 @@ impl Slot {
     /// What is settled, in the eyes of the server.
     #[inline(always)]
     pub fn settled_to_client(&self) -> Settled {
-        let settled = self.settled_to_server();
+        if self.client.state == FRESH || self.is_whole() {
+            return Settled::UNKNOWN;
+        }
         Settled {
-            own: settled.peer,
-            peer: settled.own,
-            ..settled
+            own: self.server_next(),
+            peer: read(&self.client.out),
+            says: SETTLED_BOTH,
+        }
+    }
+
+    /// The packet that was taken in last is shipped by now, or is not to be. Only then may the other
+    /// direction say that nothing more comes before its end.
+    #[inline(always)]
+    pub fn is_out(&mut self, is_from_server: bool) {
+        if !is_from_server {
+            write(&mut self.client.out, self.client.next);
+        } else if self.server.is_seen != 0 {
+            write(&mut self.server.out, self.server.next);
+            write(&mut self.server.is_out, 1);
         }
     }
 
     /// Takes in a packet of the client with payload.
     #[inline(always)]
     pub fn from_client<W: World>(&mut self, segment: &Segment, world: &mut W) {
+        let segment = &through(&mut self.client.in_hand, *segment);
         if self.is_whole() {
             return world.ship(u32::MAX, Settled::UNKNOWN);
         }
-        if self.client.state == FRESH {
-            self.client.next = segment.seq;
-            self.client.first = segment.seq;
-        } else if segment.seq != self.client.next && !is_before(self.client.first, segment.seq) {
-            // The first packets came in another order.
-            self.client_is_lost(world);
-            return world.ship(u32::MAX, Settled::UNKNOWN);
-        } else if segment.seq != self.client.next {
-            return match is_before(segment.seq.wrapping_add(segment.len), self.client.next) {
-                true => self.seen_before(segment, self.settled_to_server(), world),
-                false => self.client_is_lost(world),
-            };
+        match self.follow_client(segment, world) {
+            Taken::Old => return,
+            // Behind the end nothing brings what is still held.
+            Taken::Followed if !segment.closes || self.client.state == WHOLE => return,
+            Taken::Followed | Taken::Lost => self.client_is_lost(world),
         }
-        let is_between = self.client.state != HEAD && self.client.left == 0;
-        let before = match self.client.state == FRESH || is_between {
-            true => self.begin(segment, world),
-            false => self.go_on(segment, world),
-        };
-        if self.client.state == HEAD {
-            self.scan(before, world);
-        }
-        // Behind the end nothing brings what is still held.
-        if segment.closes && self.client.state != WHOLE {
-            self.client_is_lost(world);
+        // The first packets came in another order.
+        if !is_before(self.client.first, segment.seq) {
+            world.ship(u32::MAX, Settled::UNKNOWN);
         }
     }
 
     /// Takes in a packet of the server with payload.
     #[inline(always)]
     pub fn from_server<W: World>(&mut self, segment: &Segment, world: &mut W) {
+        let segment = &through(&mut self.server.in_hand, *segment);
         if self.is_whole() {
             return world.ship(u32::MAX, Settled::UNKNOWN);
         }
-        if self.client.state == FRESH {
-            return self.server_is_lost(world);
-        }
-        let is_pending = self.server.answered != self.client.begun;
-        let end = segment.seq.wrapping_add(segment.len);
-        let expected = self.server_next();
-        if is_before(end, expected) {
-            return self.seen_before(segment, self.settled_to_client(), world);
-        }
-        if !is_pending {
-            let is_shipped = self.server.shipping == self.client.begun;
-            if is_shipped && segment.seq != expected {
-                return self.server_is_lost(world);
-            }
-            let settled = self.settled_to_client();
-            self.server.next = end;
-            self.server.is_seen = 1;
-            return if is_shipped {
-                let payload = self.server.stream.min(segment.len);
-                self.server.stream -= payload;
-                world.ship(payload, settled);
-            } else if segment.closes {
-                world.ship(0, self.settled_to_client());
-            };
-        }
-        match status(&world.start()) {
-            Some(101) | None => self.server_is_lost(world),
-            _ if segment.seq != expected => self.server_is_lost(world),
-            Some(status) => self.answer(status, segment, world),
+        match self.follow_server(segment, world) {
+            Taken::Old | Taken::Followed => {}
+            Taken::Lost => self.server_is_lost(world),
         }
     }
 
@@ -291,107 +262,190 @@ impl Slot {
         }
     }
 
+    #[inline(always)]
+    fn follow_client<W: World>(&mut self, segment: &Segment, world: &mut W) -> Taken {
+        let is_fresh = self.client.state == FRESH;
+        if is_fresh {
+            self.client.next = segment.seq;
+            self.client.first = segment.seq;
+            self.client.out = segment.seq;
+        } else if segment.seq != self.client.next {
+            let end = segment.seq.wrapping_add(segment.len);
+            let is_old =
+                is_before(self.client.first, segment.seq) && is_before(end, self.client.next);
+            return match is_old {
+                true => seen_before(segment, self.settled_to_server(), world),
+                false => Taken::Lost,
+            };
+        }
+        let is_between = self.client.state != HEAD && self.client.left == 0;
+        let held = match is_fresh || is_between {
+            true => self.begin(segment, world),
+            false => self.go_on(segment, world),
+        };
+        match held {
+            Held::Head => self.scan(world),
+            Held::Rest => Taken::Followed,
+            Held::Lost => Taken::Lost,
+        }
+    }
+
+    #[inline(always)]
+    fn follow_server<W: World>(&mut self, segment: &Segment, world: &mut W) -> Taken {
+        if self.client.state == FRESH {
+            return Taken::Lost;
+        }
+        let end = segment.seq.wrapping_add(segment.len);
+        let expected = self.server_next();
+        if is_before(end, expected) {
+            return seen_before(segment, self.settled_to_client(), world);
+        }
+        if self.server.answered == self.client.begun {
+            let is_shipped = self.server.shipping == self.client.begun;
+            if is_shipped && segment.seq != expected {
+                return Taken::Lost;
+            }
+            let settled = self.settled_to_client();
+            self.server.next = end;
+            self.server.is_seen = 1;
+            if is_shipped {
+                let payload = self.server.stream.min(segment.len);
+                self.server.stream -= payload;
+                world.ship(segment.up_to(payload), settled);
+            } else if segment.closes {
+                world.ship(segment.up_to(0), self.settled_to_client());
+            }
+            return Taken::Followed;
+        }
+        match status(&world.start(segment.payload_at)) {
+            Some(status) if status != 101 && segment.seq == expected => {
+                self.answer(status, segment, world);
+                Taken::Followed
+            }
+            _ => Taken::Lost,
+        }
+    }
+
     /// The status of an answer, in order.
     #[inline(always)]
     fn answer<W: World>(&mut self, status: u32, segment: &Segment, world: &mut W) {
         let request = self.client.begun;
         let is_interim = status < 200;
         let was_shipped = self.server.shipping == request;
-        let is_wanted = is_interim || was_shipped || world.wants(status);
-        if is_wanted && !was_shipped {
-            world.ship_held(self);
-            world.count(counter::HELD_SHIPPED);
-            self.server.shipping = request;
+        let (stream, is_followed) = if is_interim || was_shipped || world.wants(status) {
+            (STREAM_MAX, true)
+        } else {
+            match world.fate(self) {
+                Fate::LetGo => (0, false),
+                Fate::Sample => (SAMPLE_MAX, false),
+                Fate::Part => (SAMPLE_MAX, true),
+            }
+        };
+        let is_shipped = stream > 0;
+        if is_shipped && !was_shipped {
+            self.ship_request(world);
+            if stream == SAMPLE_MAX {
+                world.count(counter::SAMPLED);
+            }
+        }
+        if is_followed {
+            // The client's side looks at these, on another CPU perhaps, and in the other order.
+            write(&mut self.server.shipping, request);
         }
         let settled = self.settled_to_client();
         self.server.next = segment.seq.wrapping_add(segment.len);
         self.server.is_seen = 1;
+        self.server.stream = stream;
         if !is_interim {
-            self.server.answered = request;
-            self.server.stream = STREAM_MAX;
+            write(&mut self.server.answered, request);
         }
-        if is_wanted {
-            world.ship(STREAM_MAX, settled);
+        if is_shipped {
+            world.ship(segment.up_to(stream), settled);
         } else {
             world.count(counter::LET_GO);
             if segment.closes {
-                world.ship(0, self.settled_to_client());
+                world.ship(segment.up_to(0), self.settled_to_client());
             }
         }
     }
 
-    /// A request begins here, or so it should be. Says how many bytes were held of it before.
+    /// A request begins here, or so it should be.
     #[inline(always)]
-    fn begin<W: World>(&mut self, segment: &Segment, world: &mut W) -> u32 {
+    fn begin<W: World>(&mut self, segment: &Segment, world: &mut W) -> Held {
         let is_pending = self.server.answered != self.client.begun;
-        if is_pending || !scan::is_request(&world.start()) || segment.payload_at > HEADERS_MAX {
-            self.client_is_lost(world);
-            return 0;
+        if is_pending
+            || !scan::is_request(&world.start(segment.payload_at))
+            || segment.payload_at > HEADERS_MAX
+        {
+            return Held::Lost;
         }
         // What lies before the first is not known to be left out.
         let is_first = self.client.state == FRESH;
-        let peer = self.server_next();
+        let peer = match read(&self.server.is_out) {
+            0 => segment.ack,
+            _ => read(&self.server.out),
+        };
         let whole = segment.payload_at + segment.len;
         let held = whole.min(HELD_MAX);
         self.record = world.record();
         self.record.captured_len = held;
         self.record.wire_len = whole;
+        self.record.length_at = segment.length_at;
         self.record.settled = if is_first { 0 } else { SETTLED_BOTH };
         self.record.settled_own = segment.seq;
         self.record.settled_peer = peer;
         if !world.hold_first(&mut self.room, held) {
             world.count(counter::UNREADABLE);
-            self.client_is_lost(world);
-            return 0;
+            return Held::Lost;
         }
         world.count(counter::HELD);
         let client = &mut self.client;
         client.state = HEAD;
         client.acked = segment.ack;
+        client.payload_at = segment.payload_at;
         client.scan_at = segment.payload_at;
         client.stream = STREAM_MAX;
         client.length_at = 0;
+        client.before = 0;
         client.left = 0;
         client.next = segment.seq.wrapping_add(segment.len);
         client.begun = client.begun.wrapping_add(1);
-        0
+        Held::Head
     }
 
-    /// More of the request under way. Says how many bytes were held or cut of it before.
+    /// More of the request under way.
     #[inline(always)]
-    fn go_on<W: World>(&mut self, segment: &Segment, world: &mut W) -> u32 {
-        let is_answered = self.server.answered == self.client.begun;
-        let is_shipped = self.server.shipping == self.client.begun;
+    fn go_on<W: World>(&mut self, segment: &Segment, world: &mut W) -> Held {
+        // In this order: what is shipped is shipped before it is answered.
+        let is_answered = read(&self.server.answered) == self.client.begun;
+        let is_shipped = read(&self.server.shipping) == self.client.begun;
+        let is_head = self.client.state == HEAD;
         let len = u64::from(segment.len);
-        if self.client.state == BODY && len > self.client.left {
-            self.client_is_lost(world);
-            return 0;
+        // Before the end of the head nobody can have understood what is asked.
+        if (is_head && (is_answered || is_shipped)) || (!is_head && len > self.client.left) {
+            return Held::Lost;
         }
-        if is_answered || is_shipped {
-            // Before the end of the head nobody can have understood what is asked.
-            if self.client.state == HEAD {
-                self.client_is_lost(world);
-                return 0;
-            }
-            let settled = self.settled_to_server();
+        if !is_head {
             self.client.left -= len;
-            self.client.next = segment.seq.wrapping_add(segment.len);
-            if is_shipped {
-                let payload = self.client.stream.min(segment.len);
-                self.client.stream -= payload;
-                world.ship(payload, settled);
-            }
-            return 0;
         }
-        let before = self.record.wire_len;
-        self.append(segment, world);
-        let whole = before.saturating_add(segment.len);
-        self.record.wire_len = whole;
+        let settled = self.settled_to_server();
         self.client.next = segment.seq.wrapping_add(segment.len);
-        if self.client.state == BODY {
-            self.client.left -= len;
+        if is_shipped {
+            let payload = self.client.stream.min(segment.len);
+            self.client.stream -= payload;
+            world.ship(segment.up_to(payload), settled);
+            return Held::Rest;
         }
-        before
+        if is_answered {
+            return Held::Rest;
+        }
+        self.client.before = self.record.wire_len;
+        self.append(segment, world);
+        self.record.wire_len = self.record.wire_len.saturating_add(segment.len);
+        match is_head {
+            true => Held::Head,
+            false => Held::Rest,
+        }
     }
 
     /// Copies what there is room for behind what is held.
@@ -418,44 +472,47 @@ impl Slot {
         scan::clear(&mut self.room, at);
     }
 
-    /// Looks for the end of the request in what is held of it; the packet in hand did not bring the
-    /// first `before` bytes.
+    /// Looks for the end of the request in what is held of it.
     #[inline(always)]
-    fn scan<W: World>(&mut self, before: u32, world: &mut W) {
-        let whole = self.record.wire_len;
+    fn scan<W: World>(&mut self, world: &mut W) -> Taken {
+        let whole = read(&self.record.wire_len);
+        let held = read(&self.record.captured_len);
         let mut scan = Scan {
-            at: self.client.scan_at,
-            length_at: self.client.length_at,
+            at: read(&self.client.scan_at),
+            length_at: read(&self.client.length_at),
         };
-        scan::close(&mut self.room, self.record.captured_len);
-        match scan.run(&self.room, self.record.captured_len) {
+        scan::close(&mut self.room, held);
+        match scan.run(&self.room, held) {
             End::Known { head_end, length } => {
                 let seen = u64::from(whole - head_end.min(whole));
-                if seen > length {
-                    return self.hand_over(before, world);
+                if seen <= length {
+                    self.client.state = BODY;
+                    self.client.left = length - seen;
+                    return Taken::Followed;
                 }
-                self.client.state = BODY;
-                self.client.left = length - seen;
             }
             End::More if whole <= HELD_MAX => {
                 self.client.scan_at = scan.at;
                 self.client.length_at = scan.length_at;
+                return Taken::Followed;
             }
-            End::More | End::Unknown => self.hand_over(before, world),
+            End::More | End::Unknown => {}
         }
+        self.hand_over(world);
+        Taken::Followed
     }
 
     /// What is held, the packet in hand with it, is shipped, and all that follows.
     #[inline(always)]
-    fn hand_over<W: World>(&mut self, before: u32, world: &mut W) {
+    fn hand_over<W: World>(&mut self, world: &mut W) {
         let held = self.record.captured_len;
         // Only the beginning of a long packet is held, and what is shipped first counts.
         if held != self.record.wire_len {
-            self.record.wire_len = before.max(held);
+            self.record.wire_len = self.client.before.max(held);
             world.ship(u32::MAX, Settled::UNKNOWN);
         }
         if self.server.shipping != self.client.begun {
-            world.ship_held(self);
+            self.ship_request(world);
         }
         self.client.state = WHOLE;
         world.count(counter::WHOLE);
@@ -465,9 +522,8 @@ impl Slot {
     #[inline(always)]
     fn client_is_lost<W: World>(&mut self, world: &mut W) {
         let mut settled = self.settled_to_server();
-        let is_let_go =
-            self.server.answered == self.client.begun && self.server.shipping != self.client.begun;
-        if is_let_go {
+        let is_answered = read(&self.server.answered) == self.client.begun;
+        if is_answered && read(&self.server.shipping) != self.client.begun {
             // Without its head the rest of a body would be taken for anything.
             settled.own = settled
                 .own
@@ -494,16 +550,14 @@ impl Slot {
         let request = self.client.begun;
         let is_in_hand = self.client.state == HEAD || self.client.state == BODY;
         if is_in_hand && self.server.answered != request && self.server.shipping != request {
-            world.ship_held(self);
+            self.ship_request(world);
         }
     }
 
-    /// A retransmission: what it brings is known, but for the end of its direction.
     #[inline(always)]
-    fn seen_before<W: World>(&mut self, segment: &Segment, settled: Settled, world: &mut W) {
-        if segment.closes {
-            world.ship(0, settled);
-        }
+    fn ship_request<W: World>(&self, world: &mut W) {
+        world.ship_held(self);
+        world.count(counter::HELD_SHIPPED);
     }
 
     #[inline(always)]
@@ -539,6 +593,10 @@ impl Client {
             stream: 0,
             length_at: 0,
             first: 0,
+            payload_at: 0,
+            before: 0,
+            out: 0,
+            in_hand: Segment::NONE,
         }
     }
 }
@@ -552,8 +610,46 @@ impl Server {
             is_seen: 0,
             is_whole: 0,
             stream: 0,
+            out: 0,
+            is_out: 0,
+            in_hand: Segment::NONE,
         }
     }
+}
+
+/// A retransmission: what it brings is known, but for the end of its direction.
+#[inline(always)]
+fn seen_before<W: World>(segment: &Segment, settled: Settled, world: &mut W) -> Taken {
+    if segment.closes {
+        world.ship(segment.up_to(0), settled);
+    }
+    Taken::Old
+}
+
+/// Passes a segment through the slot: what comes out, the verifier knows nothing of. So the ways by
+/// which the kernel's side read the headers are one from here on.
+#[inline(always)]
+fn through(place: &mut Segment, segment: Segment) -> Segment {
+    let place = core::ptr::from_mut(place);
+    // SAFETY: a reference.
+    unsafe {
+        place.write_volatile(segment);
+        place.read_volatile()
+    }
+}
+
+/// Reads what the other direction writes.
+#[inline(always)]
+fn read(word: &u32) -> u32 {
+    // SAFETY: a reference. Volatile, so that two such reads keep their order.
+    unsafe { core::ptr::from_ref(word).read_volatile() }
+}
+
+/// Writes what the other direction reads.
+#[inline(always)]
+fn write(word: &mut u32, value: u32) {
+    // SAFETY: a reference. Volatile, so that two such writes keep their order.
+    unsafe { core::ptr::from_mut(word).write_volatile(value) };
 }
 
 /// Whether a sequence number lies before another one, or is the same (RFC 9293 section 3.4).

@@ -52,8 +52,10 @@ pub mod counter {
     pub const UNHELD: u32 = 12;
     /// Connections for which there was no room.
     pub const HOLD_FULL: u32 = 13;
+    /// Requests that were shipped for no other reason than to have some of each route.
+    pub const SAMPLED: u32 = 14;
     /// How many counters there are.
-    pub const COUNT: u32 = 14;
+    pub const COUNT: u32 = 15;
 }
 
 /// Global variables of the kernel side that the loader sets. Each is constant from then on, so the

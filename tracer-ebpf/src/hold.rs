@@ -6,24 +6,43 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::sk_buff::SkBuff;
-use tracer_common::hold::{HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status};
-use tracer_common::{PacketRecord, counter};
+use tracer_common::hold::{
+    Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status,
+};
+use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
-use crate::emit;
 use crate::packet::{self, Place};
 use crate::settings::{is_traced, wants_status};
+use crate::{emit, owner, talk};
 
 /// The loader sets its size.
 #[map]
-static HOLD: LruHashMap<Key, Slot> = LruHashMap::with_max_entries(1024, 0);
+static HOLD: LruHashMap<Ends, Slot> = LruHashMap::with_max_entries(1024, 0);
 
 /// A slot of which nothing is known: too large for the stack.
 #[map]
 static NEW_SLOT: PerCpuArray<Slot> = PerCpuArray::with_max_entries(1, 0);
 
+/// How many requests were looked at for a sample: from clients, and from processes that serve.
+#[map]
+static LOOKS: PerCpuArray<[Bucket; 2]> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many requests of a route were shipped as a sample.
+#[map]
+static ROUTES: LruHashMap<u64, Bucket> = LruHashMap::with_max_entries(4096, 0);
+
+/// So many requests are looked at at once, and one each interval, in nanoseconds, on each CPU: what
+/// is neither refused nor failed costs no more than this, whatever somebody asks for.
+const LOOKS_AT_ONCE: u64 = 64;
+const LOOKS_EVERY: u64 = 1_000_000;
+/// So many of a route are shipped at once, and one each interval. The tool keeps two of a route and
+/// takes a new one five times a second; but all calls of a few requests should be there.
+const ROUTE_AT_ONCE: u64 = 16;
+const ROUTE_EVERY: u64 = 200_000_000;
+
 /// The ends of a connection.
 #[repr(C)]
-struct Key {
+struct Ends {
     client: [u8; 16],
     server: [u8; 16],
     netns: u64,
@@ -41,12 +60,27 @@ pub struct Shipped {
     /// At most this many bytes of it.
     pub longest: u32,
     pub settled: Settled,
+    /// Whom to tell when it is.
+    slot: Option<&'static mut Slot>,
+    is_from_server: bool,
 }
 
 const AS_IT_IS: Option<Shipped> = Some(Shipped {
     longest: u32::MAX,
     settled: Settled::UNKNOWN,
+    slot: None,
+    is_from_server: false,
 });
+
+impl Shipped {
+    /// It is.
+    #[inline(always)]
+    pub fn is_out(self) {
+        if let Some(slot) = self.slot {
+            slot.is_out(self.is_from_server);
+        }
+    }
+}
 
 /// Takes in a packet, ships the held request where that is due, and says how the packet itself is
 /// shipped, if at all. What is no plain TCP of one traced port is shipped as it is.
@@ -91,7 +125,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     if len == 0 && !closes && flags & SYN == 0 {
         return None;
     }
-    let mut key = Key {
+    let mut ends = Ends {
         client: [0; 16],
         server: [0; 16],
         netns: 0,
@@ -100,10 +134,10 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         padding: 0,
     };
     let (source, target) = match is_from_server {
-        true => (&mut key.server, &mut key.client),
+        true => (&mut ends.server, &mut ends.client),
         false => {
-            (key.client_port, key.server_port) = (from, to);
-            (&mut key.client, &mut key.server)
+            (ends.client_port, ends.server_port) = (from, to);
+            (&mut ends.client, &mut ends.server)
         }
     };
     let is_loopback = if head[0] == 0x45 {
@@ -116,18 +150,15 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         head[8] == 0 && head[23] == 1
     };
     if is_loopback {
-        key.netns = packet::netns(skb, place);
+        ends.netns = packet::netns(skb, place);
     }
-    let slot = HOLD.get_ptr_mut(&key);
+    let slot = HOLD.get_ptr_mut(&ends);
     emit::count(counter::PACKETS);
     let mut hands = Hands {
         skb,
         hook,
         link,
         place,
-        payload_at,
-        length_at,
-        ships_held: false,
         ships: false,
         longest: 0,
         settled: Settled::UNKNOWN,
@@ -137,6 +168,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         ack: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
         payload_at,
         len,
+        length_at: length_at as u16,
         closes,
     };
     let slot = match slot {
@@ -144,13 +176,13 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         None if flags & SYN != 0 || len == 0 => return AS_IT_IS,
         None if is_from_server => {
             // Its request was not held.
-            if !status(&hands.start()).is_some_and(wants_status) {
+            if !status(&hands.start(payload_at)).is_some_and(wants_status) {
                 return None;
             }
             emit::count(counter::UNHELD);
             return AS_IT_IS;
         }
-        None => match new_slot(&key) {
+        None => match new_slot(&ends, head[0] == 0x45) {
             Some(slot) => slot,
             None => {
                 emit::count(counter::HOLD_FULL);
@@ -174,21 +206,37 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     } else {
         slot.from_client(&segment, &mut hands);
     }
-    if hands.ships_held {
-        emit::held(slot);
+    let Hands {
+        ships,
+        longest,
+        settled,
+        ..
+    } = hands;
+    if !ships {
+        slot.is_out(is_from_server);
+        return None;
     }
-    hands.ships.then_some(Shipped {
-        longest: hands.longest,
-        settled: hands.settled,
+    Some(Shipped {
+        longest,
+        settled,
+        slot: Some(slot),
+        is_from_server,
     })
 }
 
 #[inline(always)]
-fn new_slot(key: &Key) -> Option<*mut Slot> {
+fn new_slot(ends: &Ends, is_v4: bool) -> Option<*mut Slot> {
     let new = NEW_SLOT.get_ptr(0)?;
     // SAFETY: a map value, which nobody writes to.
-    HOLD.insert(key, unsafe { &*new }, 0).ok()?;
-    HOLD.get_ptr_mut(key)
+    HOLD.insert(ends, unsafe { &*new }, 0).ok()?;
+    let slot = HOLD.get_ptr_mut(ends)?;
+    // SAFETY: a map value.
+    unsafe {
+        (*slot).server_addr = ends.server;
+        (*slot).server_port = ends.server_port;
+        (*slot).family = if is_v4 { AF_INET } else { AF_INET6 } as u16;
+    }
+    Some(slot)
 }
 
 /// Whether the socket of a packet has a traced port.
@@ -207,9 +255,6 @@ struct Hands<'a> {
     hook: u32,
     link: u32,
     place: Place,
-    payload_at: u32,
-    length_at: u32,
-    ships_held: bool,
     ships: bool,
     longest: u32,
     settled: Settled,
@@ -225,8 +270,8 @@ impl Hands<'_> {
 
 impl World for Hands<'_> {
     #[inline(always)]
-    fn start(&self) -> [u8; 16] {
-        if let Some(start) = packet::load(self.skb, self.payload_at) {
+    fn start(&self, at: u32) -> [u8; 16] {
+        if let Some(start) = packet::load(self.skb, at) {
             return start;
         }
         // A shorter one says nothing that is followed.
@@ -251,10 +296,7 @@ impl World for Hands<'_> {
 
     #[inline(always)]
     fn record(&self) -> PacketRecord {
-        PacketRecord {
-            length_at: self.length_at as u16,
-            ..packet::record(self.skb, self.hook, self.link, self.place)
-        }
+        packet::record(self.skb, self.hook, self.link, self.place)
     }
 
     #[inline(always)]
@@ -263,14 +305,33 @@ impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn ship_held(&mut self, _slot: &Slot) {
-        self.ships_held = true;
+    fn fate(&mut self, slot: &Slot) -> Fate {
+        let caller = caller(slot.record());
+        // It may be one that serves: it is known once it sent.
+        if matches!(caller, Caller::Unknown) {
+            return Fate::Part;
+        }
+        let is_sample = is_sample(slot, matches!(caller, Caller::Serves(_)));
+        match caller {
+            Caller::Serves(_) if is_sample => Fate::Part,
+            Caller::Serves(thread) => {
+                talk::left_out(slot, thread);
+                Fate::LetGo
+            }
+            _ if is_sample => Fate::Sample,
+            _ => Fate::LetGo,
+        }
     }
 
     #[inline(always)]
-    fn ship(&mut self, payload: u32, settled: Settled) {
+    fn ship_held(&mut self, slot: &Slot) {
+        emit::held(slot);
+    }
+
+    #[inline(always)]
+    fn ship(&mut self, longest: u32, settled: Settled) {
         self.ships = true;
-        self.longest = self.payload_at.saturating_add(payload);
+        self.longest = longest;
         self.settled = settled;
     }
 
@@ -278,4 +339,51 @@ impl World for Hands<'_> {
     fn count(&mut self, counter: u32) {
         emit::count(counter);
     }
+}
+
+/// Who sent a request.
+enum Caller {
+    /// A process that serves a traced port: by thread group and thread.
+    Serves(u64),
+    /// Another one, or one on another host.
+    Client,
+    /// A process of this host.
+    Unknown,
+}
+
+#[inline(always)]
+fn caller(record: &PacketRecord) -> Caller {
+    if record.hook != HOOK_EGRESS || record.cookie == 0 || !talk::any_serves() {
+        return Caller::Client;
+    }
+    match owner::sender(record.cookie) {
+        Some(thread) if talk::is_server(thread) => Caller::Serves(thread),
+        Some(_) => Caller::Client,
+        None => Caller::Unknown,
+    }
+}
+
+/// Whether the held request is one of the few of its route that are shipped whatever comes of them.
+#[inline(always)]
+fn is_sample(slot: &Slot, is_call: bool) -> bool {
+    let now = slot.record().at_ns;
+    let Some(looks) = LOOKS.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: map values stay mapped while a program runs; this one is of this CPU, and what an
+    // interrupt takes from it meanwhile may be forgotten.
+    let looks = unsafe { &mut (*looks)[usize::from(is_call)] };
+    if !looks.take(now, LOOKS_EVERY, LOOKS_AT_ONCE) {
+        return false;
+    }
+    let route = slot.route() ^ u64::from(is_call);
+    if let Some(bucket) = ROUTES.get_ptr_mut(&route) {
+        // SAFETY: as above; what another CPU takes at once may be forgotten.
+        return unsafe { (*bucket).take(now, ROUTE_EVERY, ROUTE_AT_ONCE) };
+    }
+    let mut bucket = Bucket::default();
+    bucket.take(now, ROUTE_EVERY, ROUTE_AT_ONCE);
+    // What cannot be remembered is shipped again, within the bound on looks.
+    let _ = ROUTES.insert(&route, &bucket, 0);
+    true
 }

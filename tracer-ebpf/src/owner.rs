@@ -32,6 +32,31 @@ static REPORTED: LruHashMap<u64, Reported> = LruHashMap::with_max_entries(65_536
 struct Reported {
     sender: u64,
     receiver: u64,
+    /// Who began the connection. Nobody is told of it.
+    opener: u64,
+}
+
+/// Remembers that the current thread begins a connection on a socket.
+#[inline(always)]
+pub fn opens(cookie: u64) {
+    let first = Reported {
+        sender: 0,
+        receiver: 0,
+        opener: bpf_get_current_pid_tgid(),
+    };
+    // Without room it is known once it sends.
+    let _ = REPORTED.insert(cookie, first, 0);
+}
+
+/// The thread that sends on a socket, or else began its connection; `None` where neither was seen.
+#[inline(always)]
+pub fn sender(cookie: u64) -> Option<u64> {
+    let reported = REPORTED.get_ptr(cookie)?;
+    // SAFETY: map values stay mapped while a program runs. A race costs what it costs to take the
+    // one for the other.
+    let Reported { sender, opener, .. } = unsafe { &*reported };
+    let thread = if *sender == 0 { *opener } else { *sender };
+    (thread != 0).then_some(thread)
 }
 
 /// Reports the current thread as the one that sends on a socket, or receives from it, unless it
@@ -78,6 +103,7 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
     let mut first = Reported {
         sender: 0,
         receiver: 0,
+        opener: 0,
     };
     // SAFETY: a reference to a local variable.
     unsafe { *slot(&raw mut first, used) = thread };

@@ -16,7 +16,7 @@ use tracer_common::{
 };
 
 use crate::emit;
-use crate::hold::{self, Shipped};
+use crate::hold;
 use crate::settings::{HOLDING, NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
 
 /// Where a probe meets packets.
@@ -38,8 +38,9 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
         return;
     }
     if HOLDING.load() != 0 {
-        if let Some(Shipped { longest, settled }) = hold::take(skb, hook, link, place) {
-            ship(skb, hook, link, place, longest, settled);
+        if let Some(shipped) = hold::take(skb, hook, link, place) {
+            ship(skb, hook, link, place, shipped.longest, shipped.settled);
+            shipped.is_out();
         }
     } else if is_traced(skb, link).unwrap_or(false) {
         emit::count(counter::PACKETS);

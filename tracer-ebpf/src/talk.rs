@@ -6,6 +6,8 @@
 //!
 //! That a connection begins counts as well: who cannot reach the one to be asked may refuse for that.
 //!
+//! Where requests are held, so does one to a traced port that was let go with its answer.
+//!
 //! Only TCP and connected Unix sockets count. Left out are datagrams over IP, and Unix sockets whose
 //! peer has no name: pairs, and the server's end of a connection.
 
@@ -19,13 +21,17 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::BtfTracePointContext;
+use tracer_common::hold::Slot;
 use tracer_common::{
-    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord, UNIX_PATH_LEN, counter,
+    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord,
+    UNIX_PATH_LEN, counter,
 };
 
-use crate::emit;
-use crate::settings::{UNIX_ADDR, UNIX_ADDRESS_LEN, UNIX_ADDRESS_NAME, UNIX_PEER, is_traced};
+use crate::settings::{
+    HOLDING, UNIX_ADDR, UNIX_ADDRESS_LEN, UNIX_ADDRESS_NAME, UNIX_PEER, is_traced,
+};
 use crate::sock::{SockCommon, read_into};
+use crate::{emit, owner};
 
 /// Processes (thread group ids) that received on a socket with a traced port of its own.
 #[map]
@@ -93,12 +99,21 @@ pub fn sent(sock: *mut c_void, common: &SockCommon) {
 pub fn connecting(ctx: &BtfTracePointContext) {
     let (from, to): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     // Into this state a socket goes in a system call of its process; in others it may be anybody.
-    if from != TCP_CLOSE || to != TCP_SYN_SENT || !is_serving() {
+    if from != TCP_CLOSE || to != TCP_SYN_SENT || (HOLDING.load() == 0 && !is_serving()) {
         return;
     }
     let sock: *mut c_void = ctx.arg(0);
     // The peer is in there by now; an own port that nobody asked for is not.
     let common = SockCommon::read(sock);
+    if HOLDING.load() != 0 {
+        if is_traced(common.remote_port()) {
+            // SAFETY: `sock` comes from the context of a BTF tracepoint.
+            return owner::opens(unsafe { bpf_get_socket_cookie(sock) });
+        }
+        if !is_serving() {
+            return;
+        }
+    }
     if !is_traced(common.remote_port()) && !is_traced(common.num) {
         tell_if_new(sock, &common, Peer::Unknown);
     }
@@ -108,14 +123,47 @@ pub fn connecting(ctx: &BtfTracePointContext) {
 const TCP_SYN_SENT: i32 = 2;
 const TCP_CLOSE: i32 = 7;
 
+/// Tells that a request of this thread was let go with its answer.
+#[inline(always)]
+pub fn left_out(slot: &Slot, thread: u64) {
+    let Some(mut entry) = emit::reserve::<{ size_of::<TalkRecord>() }>(counter::LOST_TALKS) else {
+        return;
+    };
+    let record = entry.as_mut_ptr().cast::<TalkRecord>();
+    // SAFETY: as in `tell`.
+    unsafe {
+        (&raw mut (*record).kind).write(KIND_TALK);
+        (&raw mut (*record).family).write(slot.family.into());
+        (&raw mut (*record).at_ns).write(slot.record().at_ns);
+        (&raw mut (*record).cookie).write(slot.record().cookie);
+        (&raw mut (*record).pid).write((thread >> 32) as u32);
+        (&raw mut (*record).tid).write(thread as u32);
+        (&raw mut (*record).local_port).write(0);
+        (&raw mut (*record).remote_port).write(slot.server_port);
+        (&raw mut (*record).local_addr).write([0; 16]);
+        (&raw mut (*record).remote_addr).write(slot.server_addr);
+        (&raw mut (*record).path_len).write(0);
+    }
+    emit::submit(entry);
+}
+
 /// Whether the current process serves a traced port.
 #[inline(always)]
 fn is_serving() -> bool {
+    any_serves() && is_server(bpf_get_current_pid_tgid())
+}
+
+/// Whether any process does.
+#[inline(always)]
+pub fn any_serves() -> bool {
     // SAFETY: see `serves`.
-    let any = unsafe { (&raw const ANY_SERVES).read_volatile() } != 0;
-    any && SERVING
-        .get_ptr((bpf_get_current_pid_tgid() >> 32) as u32)
-        .is_some()
+    unsafe { (&raw const ANY_SERVES).read_volatile() != 0 }
+}
+
+/// Whether the process of this thread does.
+#[inline(always)]
+pub fn is_server(thread: u64) -> bool {
+    SERVING.get_ptr((thread >> 32) as u32).is_some()
 }
 
 /// Tells it, if it was not within [`TALK_INTERVAL_NS`].

@@ -217,10 +217,11 @@ pub struct CaptureArgs {
     ///
     /// `hold` keeps each request in the kernel until the status of its answer is known, and copies
     /// both only where that is asked for by --status, or is an error (4xx, 5xx): cost follows the
-    /// refusals. What cannot be followed there is copied whole (pipelining, chunked requests, heads
-    /// above some 500 bytes, packets out of order). It says less of why: requests that passed are
-    /// not there to compare with, and nothing is concluded from silence: not that a server asked
-    /// nobody, and not that the POST of a refused preflight never came. A large upload that is refused while it is being sent can be missed.
+    /// refusals. Of what passes it copies some of each route, to compare with, and some of what
+    /// servers ask each other; where a server asked one that was left out, the verdict says so. What
+    /// cannot be followed there is copied whole (pipelining, chunked requests, heads above 4000
+    /// bytes, packets out of order). Of a request 4096 bytes are kept, with the headers of its first
+    /// packet. Whether the POST of a refused preflight never came cannot be told.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = CaptureMode::All)]
     pub capture: CaptureMode,
 

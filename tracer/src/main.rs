@@ -125,9 +125,6 @@ fn live(arguments: &Live) -> Result<Ending> {
         stop_after(duration, Arc::clone(&stop));
     }
     session.drive(&mut source);
-    if let Capture::Hold(_) = &options.capture {
-        eprintln!("{}", source.held()?);
-    }
     return Ok(session.finish());
 
     fn stop_after(duration: Duration, stop: Arc<AtomicBool>) {

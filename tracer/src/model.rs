@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use chain::{Asked, Chain, Hop, Link, LinkRule, SideCall, Talk, Unread, UnreadPeer};
 pub use endpoint::{Container, Endpoint, Owner, OwnerQuality};
-pub use health::{Health, LossPlace, MissingProbe};
+pub use health::{Health, HeldCounts, LossPlace, MissingProbe};
 pub use message::{
     Body, Decoded, Field, FieldSpan, Framing, Head, Message, MessageEnd, Request, Response,
 };

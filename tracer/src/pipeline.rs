@@ -76,6 +76,9 @@ pub struct Pipeline {
     losses: Losses,
     past: Past,
     told: Told,
+    /// When an exchange was last known to be left out in the kernel, by a report that comes well
+    /// within `limits.settle`.
+    left_out_until: Option<Timestamp>,
     health: Health,
     judge: Judge,
     cases: VecDeque<Unjudged>,
@@ -84,6 +87,8 @@ pub struct Pipeline {
     source_ended_at: Option<Timestamp>,
     /// Whether the source leaves out exchanges that nobody asked for.
     is_selective: bool,
+    /// The source tells the time: it is no file.
+    is_live: bool,
 }
 
 impl Pipeline {
@@ -100,12 +105,14 @@ impl Pipeline {
             losses: Losses::default(),
             past: Past::new(&options.limits),
             told: Told::default(),
+            left_out_until: None,
             judge: Judge::new(&options),
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
             source_ended_at: None,
             is_selective: false,
+            is_live: false,
             options,
         }
     }
@@ -136,6 +143,13 @@ impl Pipeline {
                 self.health.add_lost(place, count);
                 self.losses.add(self.now, count, place);
             }
+            Record::Held { at, counts } => {
+                let before = self.health.held.map_or(0, |held| held.let_go);
+                if counts.let_go > before {
+                    self.left_out_until = Some(at);
+                }
+                self.health.held = Some(counts);
+            }
             Record::Missing(probe) => self.health.missing.push(probe),
             Record::Tick { at } => self.tick(at),
         }
@@ -145,6 +159,7 @@ impl Pipeline {
     pub fn next_source(&mut self) {
         self.told.watching_since = None;
         self.source_ended_at = Some(self.now);
+        self.is_live = false;
     }
 
     /// The source leaves out exchanges that nobody asked for: one that is not seen may have been
@@ -254,6 +269,7 @@ impl Pipeline {
     }
 
     fn tick(&mut self, at: Timestamp) {
+        self.is_live = true;
         let Self {
             connections,
             options,
@@ -343,8 +359,9 @@ impl Pipeline {
 
     fn pass_time(&mut self, at: Timestamp) {
         // Files put one behind the other can step back by hours; a deadline of the later file
-        // would keep the cases of the earlier one waiting.
-        let stepped_back = self.now.since(at) > self.options.limits.settle;
+        // would keep the cases of the earlier one waiting. A live source does not step back; it hands
+        // out a request that was held with the time at which it was sent.
+        let stepped_back = !self.is_live && self.now.since(at) > self.options.limits.settle;
         if stepped_back {
             self.hand_on_all();
             self.now = at;

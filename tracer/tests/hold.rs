@@ -7,10 +7,11 @@
     reason = "a test and its helpers"
 )]
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tracer_common::hold::{HELD_MAX, ROOM, Segment, Settled, Slot, World};
+use tracer_common::hold::{Fate, HELD_MAX, ROOM, Segment, Settled, Slot, World};
 use tracer_common::{PacketRecord, SETTLED_BOTH};
 use tracer403::model::{self, Timestamp};
 use tracer403::pipeline::{Options, Pipeline};
@@ -20,13 +21,102 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn no_refusal_is_lost_and_none_made_up(talk in talk()) {
+    fn no_refusal_is_lost_and_none_made_up(talk in talk(), lets_go in lets_go()) {
         let packets = talk.packets();
         let all = cases(packets.iter().map(|p| p.shipped(u32::MAX, Settled::UNKNOWN)));
-        let (shipped, let_go) = hold(&packets);
+        let (shipped, let_go) = hold(&packets, lets_go);
         let held = cases(shipped.into_iter());
         prop_assert_eq!(&held, &all, "let go: {}", let_go);
     }
+}
+
+/// Each direction has its own CPU: while an answer is taken in, the next packet of the request may be
+/// taken in too, between any two steps.
+#[test]
+fn what_comes_meanwhile_does_not_overtake_the_request() {
+    let talk = Talk {
+        exchanges: vec![Exchange {
+            status: 403,
+            body: 20_000,
+            is_early: true,
+            ..Exchange::plain()
+        }],
+        ..Talk::plain()
+    };
+    let mut packets = talk.packets();
+    let at = packets.iter().position(|p| p.is_from_server && !p.is_syn);
+    let [answer, next] = [0, 1].map(|n| at.unwrap() + n);
+    assert!(!packets[next].is_from_server);
+    let meanwhile = packets.remove(next);
+    let mut steps = 0;
+    loop {
+        let (shipped, _, left) =
+            hold_with(&packets, LetsGo::All, Some((answer, steps, &meanwhile)));
+        let said = cases(shipped.into_iter());
+        assert_eq!(said.len(), 1, "at step {steps}");
+        assert_eq!(said[0].0.as_deref(), Some(&b"/r0"[..]), "at step {steps}");
+        if left > 0 {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 5, "{steps} steps");
+}
+
+#[test]
+fn a_head_is_followed_as_long_as_it_is_held() {
+    for padding in [0, 400, 1_000, 2_000, 3_000, 3_900] {
+        let talk = Talk {
+            exchanges: vec![Exchange {
+                padding,
+                body: 0,
+                ..Exchange::plain()
+            }],
+            ..Talk::plain()
+        };
+        let (_, let_go) = hold(&talk.packets(), LetsGo::All);
+        assert_eq!(let_go, 1, "padding of {padding} bytes");
+    }
+}
+
+#[test]
+fn a_head_of_short_lines_is_followed_as_far_as_its_search_goes() {
+    let mut talk = Talk {
+        exchanges: vec![Exchange::plain()],
+        ..Talk::plain()
+    };
+    for (lines, is_followed) in [(100, true), (2_000, false)] {
+        talk.exchanges[0].more = "a:\n".repeat(lines);
+        let (shipped, let_go) = hold(&talk.packets(), LetsGo::All);
+        assert_eq!(let_go, u64::from(is_followed), "{lines} lines");
+        assert!(!shipped.is_empty());
+    }
+}
+
+#[test]
+fn a_route_is_a_method_and_a_path() {
+    let route = |method, target: &str| {
+        let talk = Talk {
+            exchanges: vec![Exchange {
+                method,
+                target: target.to_owned(),
+                ..Exchange::plain()
+            }],
+            ..Talk::plain()
+        };
+        let packets = talk.packets();
+        let mut slot = Box::new(Slot::new());
+        let request = packets.iter().find(|p| p.segment.len > 0).unwrap();
+        let out = Out::new(LetsGo::All);
+        take(&raw mut *slot, request, None, &out);
+        slot.route()
+    };
+    let order = route("POST", "/order");
+    assert_eq!(order, route("POST", "/order?id=1"));
+    assert_eq!(order, route("POST", "/order?id=222222222222222222222222"));
+    assert_ne!(order, route("PUT", "/order"));
+    assert_ne!(order, route("POST", "/orders"));
+    assert_ne!(route("GET", "/12345678/a"), route("GET", "/12345678/b"));
 }
 
 #[test]
@@ -40,7 +130,7 @@ fn what_passes_is_let_go() {
         ..Talk::plain()
     };
     let packets = talk.packets();
-    let (shipped, let_go) = hold(&packets);
+    let (shipped, let_go) = hold(&packets, LetsGo::All);
     assert_eq!(let_go, 3);
     // The handshake, the end, and one request with its answer.
     assert_eq!(shipped.len(), 2 + 2 + 2);
@@ -75,6 +165,10 @@ struct Exchange {
     is_early: bool,
     /// The next request is sent before this answer comes.
     is_pipelined: bool,
+    /// Its target; empty for one with its number.
+    target: String,
+    /// More lines of its head.
+    more: String,
 }
 
 impl Exchange {
@@ -90,14 +184,21 @@ impl Exchange {
             answer_is_chunked: false,
             is_early: false,
             is_pipelined: false,
+            target: String::new(),
+            more: String::new(),
         }
     }
 
     fn request(&self, number: usize) -> (Vec<u8>, Vec<u8>) {
+        let target = match self.target.as_str() {
+            "" => format!("/r{number}"),
+            target => target.to_owned(),
+        };
         let head = format!(
-            "{} /r{number} HTTP/1.1\r\nHost: a\r\nX-Padding: {}\r\n",
+            "{} {target} HTTP/1.1\r\nHost: a\r\nX-Padding: {}\r\n{}",
             self.method,
-            "p".repeat(self.padding)
+            "p".repeat(self.padding),
+            self.more
         );
         let body = vec![b'b'; self.body];
         let (field, body) = framed(&body, self.is_chunked);
@@ -155,6 +256,8 @@ fn exchange() -> impl Strategy<Value = Exchange> {
         answer_is_chunked: flags.3,
         is_early: flags.4,
         is_pipelined: flags.5,
+        target: String::new(),
+        more: String::new(),
     })
 }
 
@@ -171,6 +274,10 @@ fn talk() -> impl Strategy<Value = Talk> {
             twice,
             swapped,
         })
+}
+
+fn lets_go() -> impl Strategy<Value = LetsGo> {
+    prop_oneof![Just(LetsGo::All), Just(LetsGo::SomeRoutes)]
 }
 
 const SYN: u8 = 2;
@@ -304,6 +411,7 @@ impl Wire {
                 ack,
                 payload_at: HEADERS as u32,
                 len: payload.len() as u32,
+                length_at: 2,
                 closes: flags & FIN != 0,
             },
             is_syn: flags & SYN != 0,
@@ -312,10 +420,9 @@ impl Wire {
 }
 
 impl Packet {
-    fn shipped(&self, payload: u32, settled: Settled) -> Shipped {
-        let longest = (HEADERS as u32).saturating_add(payload) as usize;
+    fn shipped(&self, longest: u32, settled: Settled) -> Shipped {
         Shipped {
-            bytes: self.bytes[..longest.min(self.bytes.len())].to_vec(),
+            bytes: self.bytes[..self.bytes.len().min(longest as usize)].to_vec(),
             wire_len: self.bytes.len() as u32,
             at: self.at,
             settled,
@@ -324,62 +431,122 @@ impl Packet {
 }
 
 /// What the hold ships of these packets, and how many requests it lets go.
-fn hold(packets: &[Packet]) -> (Vec<Shipped>, u64) {
-    let mut slot = Box::new(Slot::new());
-    let mut shipped = Vec::new();
-    let mut let_go = 0;
-    for packet in packets {
-        let mut hands = Hands {
-            packet,
-            held: false,
-            shipped: None,
-            let_go: 0,
-        };
-        if packet.is_syn {
-            if !packet.is_from_server {
-                slot.reset();
-            }
-            hands.shipped = Some((u32::MAX, Settled::UNKNOWN));
-        } else if packet.segment.len == 0 {
-            slot.close(packet.is_from_server, &mut hands);
-        } else if packet.is_from_server {
-            slot.from_server(&packet.segment, &mut hands);
-        } else {
-            slot.from_client(&packet.segment, &mut hands);
-        }
-        let_go += hands.let_go;
-        if hands.held {
-            let record = slot.record();
-            shipped.push(Shipped {
-                bytes: slot.room()[..record.captured_len as usize].to_vec(),
-                wire_len: record.wire_len,
-                at: record.at_ns,
-                settled: Settled {
-                    own: record.settled_own,
-                    peer: record.settled_peer,
-                    says: record.settled,
-                },
-            });
-        }
-        shipped.extend(
-            hands
-                .shipped
-                .map(|(payload, settled)| packet.shipped(payload, settled)),
-        );
-    }
+fn hold(packets: &[Packet], lets_go: LetsGo) -> (Vec<Shipped>, u64) {
+    let (shipped, let_go, _) = hold_with(packets, lets_go, None);
     (shipped, let_go)
+}
+
+/// The same, where at a step of the packet with a number another packet comes meanwhile; and whether
+/// there were too few steps for that.
+fn hold_with(
+    packets: &[Packet],
+    lets_go: LetsGo,
+    meanwhile: Option<(usize, u32, &Packet)>,
+) -> (Vec<Shipped>, u64, u32) {
+    let mut slot = Box::new(Slot::new());
+    let out = Out::new(lets_go);
+    let mut left = 0;
+    for (at, packet) in packets.iter().enumerate() {
+        let meanwhile = meanwhile.filter(|(answer, ..)| *answer == at);
+        let meanwhile = meanwhile.map(|(_, step, packet)| Meanwhile {
+            steps: Cell::new(step + 1),
+            packet,
+            slot: &raw mut *slot,
+        });
+        left += take(&raw mut *slot, packet, meanwhile, &out);
+    }
+    (out.shipped.into_inner(), out.let_go.get(), left)
+}
+
+/// Takes in a packet. How many steps were left until something came meanwhile.
+fn take(slot: *mut Slot, packet: &Packet, meanwhile: Option<Meanwhile<'_>>, out: &Out) -> u32 {
+    // SAFETY: as in the kernel: two may work on it at once, each on its half.
+    let slot = unsafe { &mut *slot };
+    let mut hands = Hands {
+        packet,
+        shipped: None,
+        meanwhile,
+        out,
+    };
+    if packet.is_syn {
+        if !packet.is_from_server {
+            slot.reset();
+        }
+        hands.shipped = Some((u32::MAX, Settled::UNKNOWN));
+    } else if packet.segment.len == 0 {
+        slot.close(packet.is_from_server, &mut hands);
+    } else if packet.is_from_server {
+        slot.from_server(&packet.segment, &mut hands);
+    } else {
+        slot.from_client(&packet.segment, &mut hands);
+    }
+    hands.step();
+    let shipped = hands
+        .shipped
+        .map(|(longest, settled)| packet.shipped(longest, settled));
+    out.shipped.borrow_mut().extend(shipped);
+    hands.step();
+    slot.is_out(packet.is_from_server);
+    hands.step();
+    hands.meanwhile.map_or(0, |meanwhile| meanwhile.steps.get())
+}
+
+/// Which exchanges that are not wanted are let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LetsGo {
+    All,
+    /// The others are shipped as samples.
+    SomeRoutes,
+}
+
+/// What came out.
+struct Out {
+    lets_go: LetsGo,
+    shipped: RefCell<Vec<Shipped>>,
+    let_go: Cell<u64>,
+}
+
+impl Out {
+    fn new(lets_go: LetsGo) -> Self {
+        Self {
+            lets_go,
+            shipped: RefCell::default(),
+            let_go: Cell::default(),
+        }
+    }
+}
+
+struct Meanwhile<'a> {
+    steps: Cell<u32>,
+    packet: &'a Packet,
+    slot: *mut Slot,
 }
 
 struct Hands<'a> {
     packet: &'a Packet,
-    held: bool,
     shipped: Option<(u32, Settled)>,
-    let_go: u64,
+    meanwhile: Option<Meanwhile<'a>>,
+    out: &'a Out,
+}
+
+impl Hands<'_> {
+    fn step(&self) {
+        let Some(meanwhile) = &self.meanwhile else {
+            return;
+        };
+        if meanwhile.steps.get() > 0 {
+            meanwhile.steps.update(|steps| steps - 1);
+            if meanwhile.steps.get() == 0 {
+                take(meanwhile.slot, meanwhile.packet, None, self.out);
+            }
+        }
+    }
 }
 
 impl World for Hands<'_> {
-    fn start(&self) -> [u8; 16] {
-        let start = self.packet.bytes[HEADERS..].first_chunk();
+    fn start(&self, at: u32) -> [u8; 16] {
+        self.step();
+        let start = self.packet.bytes[at as usize..].first_chunk();
         start.copied().unwrap_or_default()
     }
 
@@ -399,25 +566,49 @@ impl World for Hands<'_> {
     fn record(&self) -> PacketRecord {
         PacketRecord {
             at_ns: self.packet.at,
-            length_at: 2,
             ..PacketRecord::new()
         }
     }
 
     fn wants(&self, status: u32) -> bool {
+        self.step();
         status == 403
     }
 
-    fn ship_held(&mut self, _: &Slot) {
-        self.held = true;
+    fn fate(&mut self, slot: &Slot) -> Fate {
+        self.step();
+        match (self.out.lets_go, slot.route() % 4) {
+            (LetsGo::SomeRoutes, 0) => Fate::Sample,
+            (LetsGo::SomeRoutes, 1) => Fate::Part,
+            _ => Fate::LetGo,
+        }
     }
 
-    fn ship(&mut self, payload: u32, settled: Settled) {
-        self.shipped = Some((payload, settled));
+    fn ship_held(&mut self, slot: &Slot) {
+        self.step();
+        let record = slot.record();
+        self.out.shipped.borrow_mut().push(Shipped {
+            bytes: slot.room()[..record.captured_len as usize].to_vec(),
+            wire_len: record.wire_len,
+            at: record.at_ns,
+            settled: Settled {
+                own: record.settled_own,
+                peer: record.settled_peer,
+                says: record.settled,
+            },
+        });
+        self.step();
+    }
+
+    fn ship(&mut self, longest: u32, settled: Settled) {
+        self.step();
+        self.shipped = Some((longest, settled));
     }
 
     fn count(&mut self, counter: u32) {
-        self.let_go += u64::from(counter == tracer_common::counter::LET_GO);
+        self.step();
+        let is_let_go = counter == tracer_common::counter::LET_GO;
+        self.out.let_go.update(|count| count + u64::from(is_let_go));
     }
 }
 

@@ -429,6 +429,7 @@ fn read(path: &Path) -> Back {
             .push((back.packets.len(), Record::Watching { at })),
         Record::Talk(talk) => back.told.push((back.packets.len(), Record::Talk(talk))),
         Record::Around(around) => back.told.push((back.packets.len(), Record::Around(around))),
+        Record::Held { counts, .. } => panic!("{counts:?}"),
         Record::Missing(probe) => back.told.push((back.packets.len(), Record::Missing(probe))),
         Record::Tick { .. } => panic!("{record:?}"),
     };

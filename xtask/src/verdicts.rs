@@ -42,12 +42,22 @@ pub(crate) struct Arguments {
     /// Trace the port that the client talks to, and no other
     #[arg(long, conflicts_with = "offline_only")]
     outer_only: bool,
+    /// With requests held in the kernel (`--capture hold`)
+    #[arg(long, conflicts_with_all = ["offline_only", "update"])]
+    hold: bool,
     /// Only see that each scene gets its status; nothing is traced
     #[arg(long)]
     untraced: bool,
     /// Copy the servers' logs into this directory, a folder for each stage
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
+}
+
+/// What the kernel side copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capture {
+    All,
+    Hold,
 }
 
 /// What is traced, and under which conditions.
@@ -80,7 +90,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         build()?;
     }
     let stages = chosen(arguments)?;
-    let player = Player::new(mode, Tools::below(&exec::target()), arguments.logs.clone())?;
+    let capture = match arguments.hold {
+        true => Capture::Hold,
+        false => Capture::All,
+    };
+    let tools = Tools::below(&exec::target());
+    let player = Player::new(mode, capture, tools, arguments.logs.clone())?;
     let mut table = Table::new(mode)?;
     let mut broken = Vec::new();
     for stage in &stages {

@@ -25,10 +25,10 @@ pub(super) struct Scan {
     pub(super) length_at: u32,
 }
 
-/// Steps of the search for each packet: one for eight bytes, and one for each line. The verifier
-/// walks them one by one from each way that leads here, and has a million instructions in all; so a
-/// head of more than about 500 bytes is not searched to its end, and its connection is not held.
-const STEPS: u32 = 96;
+/// Steps of the search for each packet: one for eight bytes, and one for each line. That is enough
+/// for all that is held in some 100 lines. The verifier walks them one by one, from each way that
+/// leads here; so there are few ways through a step.
+const STEPS: u32 = HELD_MAX / 8 + 100;
 /// Longest length that is read, in digits; 18 digits fit.
 const DIGITS: u32 = 18;
 
@@ -37,6 +37,7 @@ impl Scan {
     #[inline(always)]
     pub(super) fn run(&mut self, room: &[u8; ROOM], until: u32) -> End {
         let mut at = self.at;
+        let mut head_end = 0;
         for _ in 0..STEPS {
             // Says nothing new but to the verifier, which forgets what it was before: so the steps
             // are alike to it.
@@ -53,23 +54,32 @@ impl Scan {
             // A line that is cut is looked at again once there is more.
             self.at = line - 1;
             let first = word(room, line);
-            if first as u8 == b'\n' || first as u16 == u16::from_le_bytes(*b"\r\n") {
-                let head_end = line + 1 + u32::from(first as u8 == b'\r');
-                return self.known(room, head_end);
+            // A product is zero where one of both is: one way for two questions.
+            let is_blank = (first & 0xff ^ LF) * (first & 0xffff ^ CRLF) == 0;
+            if is_blank {
+                head_end = line + 1 + u32::from(first as u8 == b'\r');
+                break;
             }
-            match first | SPACES {
-                CONTENT if (word(room, line + 8) | SPACES) & SEVEN == LENGTH => {
+            let name = first | SPACES;
+            // The other products that are zero do no harm.
+            if (name ^ CONTENT).wrapping_mul(name ^ TRANSFER) == 0 {
+                let is_length = (word(room, line + 8) | SPACES) & SEVEN == LENGTH;
+                if name == CONTENT && is_length {
                     if self.length_at != 0 && self.length_at != line + 15 {
                         return End::Unknown;
                     }
                     self.length_at = line + 15;
                 }
-                TRANSFER => return End::Unknown,
-                _ => {}
+                if name == TRANSFER {
+                    return End::Unknown;
+                }
             }
             at = line;
         }
-        End::Unknown
+        match head_end {
+            0 => End::Unknown,
+            head_end => self.known(room, head_end),
+        }
     }
 
     #[inline(always)]
@@ -101,6 +111,8 @@ impl Scan {
 /// Bit 5 of each byte: it makes letters small, and leaves `-` and `:` as they are.
 const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
 const CONTENT: u64 = u64::from_le_bytes(*b"content-");
+const LF: u64 = b'\n' as u64;
+const CRLF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 const TRANSFER: u64 = u64::from_le_bytes(*b"transfer");
 /// The first seven bytes.
 const SEVEN: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
@@ -109,7 +121,7 @@ const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
 
 /// The high bit of the first byte that is equal; of those behind it, the bit says nothing.
 #[inline(always)]
-fn equal_to(word: u64, byte: u8) -> u64 {
+pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     let zero = word ^ (ONES * u64::from(byte));
     zero.wrapping_sub(ONES) & !zero & (ONES << 7)
@@ -117,7 +129,7 @@ fn equal_to(word: u64, byte: u8) -> u64 {
 
 /// Eight bytes at an offset, which wraps at [`HELD_MAX`]; the first is the lowest.
 #[inline(always)]
-fn word(room: &[u8; ROOM], at: u32) -> u64 {
+pub(super) fn word(room: &[u8; ROOM], at: u32) -> u64 {
     let at = (at & (HELD_MAX - 1)) as usize;
     // SAFETY: the room is longer than `HELD_MAX` by more than a word.
     let value = unsafe { load(room.as_ptr().add(at)) };
@@ -143,19 +155,35 @@ unsafe fn load(from: *const u8) -> u64 {
     unsafe { from.cast::<u64>().read_unaligned() }
 }
 
-/// Writes zeros behind what is held, so that nothing of an earlier request is read there.
+/// As [`load`], a store.
+#[cfg(target_arch = "bpf")]
 #[inline(always)]
-pub(super) fn close(room: &mut [u8; ROOM], held: u32) {
-    for at in 0..CLOSED {
-        // In the kernel's side this is never out of reach, which the verifier cannot see.
-        if let Some(byte) = room.get_mut((held + at) as usize) {
-            *byte = 0;
-        }
+unsafe fn clear_word(at: *mut u8) {
+    // SAFETY: the caller says that eight bytes can be written there.
+    unsafe {
+        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) 0_u64);
     }
 }
 
-/// Two words and what they can lie behind the last byte that is held.
-const CLOSED: u32 = 32;
+#[cfg(not(target_arch = "bpf"))]
+unsafe fn clear_word(at: *mut u8) {
+    // SAFETY: the caller says that eight bytes can be written there.
+    unsafe { at.cast::<u64>().write_unaligned(0) }
+}
+
+/// Writes zeros behind what is held, at least one byte, so that nothing of an earlier request is
+/// read there.
+#[inline(always)]
+pub(super) fn close(room: &mut [u8; ROOM], held: u32) {
+    let last = (held.wrapping_sub(1) & (HELD_MAX - 1)) as usize;
+    for step in 0..CLOSED {
+        // SAFETY: the room is longer than `HELD_MAX` by more than these words.
+        unsafe { clear_word(room.as_mut_ptr().add(last + 1 + 8 * step)) };
+    }
+}
+
+/// Words behind the last byte that is held at which the search can look.
+const CLOSED: usize = 4;
 
 /// Where the length field of an IP header can be: within the headers that are held.
 pub(super) const LENGTH_FIELDS: u32 = 63;

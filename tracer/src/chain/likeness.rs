@@ -32,6 +32,10 @@ const IDS: [&str; 9] = [
     "x-vcap-request-id",
 ];
 
+/// The words for ids that agree.
+pub(super) const REQUEST_ID: &str = "request id";
+pub(super) const TRACEPARENT: &str = "traceparent";
+
 /// Fields in which an authoriser is told the target of the request that it is asked about.
 const ORIGINAL_TARGET: [&str; 5] = [
     "x-original-uri",
@@ -55,12 +59,12 @@ impl Likeness {
             {
                 let agrees = here == there;
                 like.same_id |= agrees;
-                like.count(agrees, 10, -1, "request id");
+                like.count(agrees, 10, -1, REQUEST_ID);
             }
         }
         if let (Some(here), Some(there)) = (trace(x), trace(y)) {
             like.same_id |= here == there;
-            like.count(here == there, 10, -4, "traceparent");
+            like.count(here == there, 10, -4, TRACEPARENT);
         }
         like.count(a.method() == b.method(), 1, -2, "method");
         like.path(a, b);

@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::model::{Asked, Chain, Exchange, Hop, Link, LinkRule, SideCall, Strength};
 
 use likeness::Likeness;
-pub use rules::{RULES, Rule, weakened};
+pub use rules::{RULES, Rule, doubt, weakened};
 
 /// The exchanges among which a chain is looked for, all with the processes at their ends.
 #[derive(Clone, Copy, Debug)]

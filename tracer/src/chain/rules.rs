@@ -1,8 +1,8 @@
 //! The rules by which an exchange is known to have been made for another.
 
-use crate::model::{Exchange, LinkRule, Owner, OwnerQuality, Strength};
+use crate::model::{Exchange, Link, LinkRule, Owner, OwnerQuality, Strength};
 
-use super::likeness::Likeness;
+use super::likeness::{Likeness, REQUEST_ID, TRACEPARENT};
 
 /// One way to know that two exchanges belong together.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,16 @@ pub fn weakened(strength: Strength, rivals: u32) -> Strength {
         0 => strength,
         1..=3 => strength.min(Strength::Fair),
         _ => strength.min(Strength::Weak),
+    }
+}
+
+/// Exchanges were left out of the capture meanwhile: one of them may be what the inner one was made
+/// for, unless the two carry the same id.
+pub fn doubt(link: &mut Link) {
+    let has_id = |word: &&str| matches!(*word, REQUEST_ID | TRACEPARENT);
+    if !link.agree.iter().any(has_id) {
+        link.ambiguous_with = link.ambiguous_with.max(1);
+        link.strength = weakened(link.strength, link.ambiguous_with);
     }
 }
 

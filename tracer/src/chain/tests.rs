@@ -34,6 +34,21 @@ fn the_inner_one_is_reported_with_the_outer_one_or_below_it() {
 }
 
 #[test]
+fn a_link_is_doubted_unless_both_hops_carry_the_same_id() {
+    let link = |id: &str| {
+        let line = format!("POST /a HTTP/1.1\r\nHost: x{id}");
+        let outer = exchange(1, 0..100, &line, ("curl", 1), ("nginx", 2));
+        let inner = exchange(2, 10..50, &line, ("nginx", 2), ("app", 3));
+        let chain = chain(&outer, &[&inner, &outer]).unwrap();
+        let mut link = chain.after[0].link.clone().unwrap();
+        doubt(&mut link);
+        (link.strength, link.ambiguous_with)
+    };
+    assert_eq!(link(""), (Strength::Fair, 1));
+    assert_eq!(link("\r\nX-Request-Id: 12345"), (Strength::Strong, 0));
+}
+
+#[test]
 fn a_call_with_another_method_is_a_side_call() {
     let outer = exchange(1, 0..100, "POST /a HTTP/1.1", ("curl", 1), ("nginx", 2));
     let auth = exchange(2, 10..50, "GET /auth HTTP/1.1", ("nginx", 2), ("auth", 3));

@@ -38,6 +38,9 @@ pub(super) fn next_step(chain: &Chain, at: usize) -> Option<String> {
                 .iter()
                 .filter_map(|p| port(p).map(|a| a.port().to_string()))
                 .collect();
+            if peers.iter().all(|peer| peer.why == Unread::LeftOut) {
+                return Some("Repeat with --capture all, so that nothing is left out.".into());
+            }
             Some(if ports.is_empty() {
                 format!(
                     "Look into the logs of what {} asked, or trace it where it speaks plain HTTP.",
@@ -70,6 +73,10 @@ fn unread(name: &str, peer: &UnreadPeer) -> String {
         ),
         (Some(addr), Unread::Tls) => (addr.to_string(), "it is TLS".to_owned()),
         (Some(addr), Unread::Http2) => (addr.to_string(), "it is HTTP/2".to_owned()),
+        (Some(addr), Unread::LeftOut) => (
+            addr.to_string(),
+            "it was no refusal, and was left out in the kernel (--capture all reads it)".to_owned(),
+        ),
         (Some(addr), Unread::UnixSocket | Unread::NotHttp | Unread::Unrecognised) => (
             addr.to_string(),
             "its protocol is not recognised (FastCGI, for one)".to_owned(),

@@ -117,6 +117,8 @@ pub enum Unread {
     NotHttp,
     /// A protocol that is not recognised, such as FastCGI.
     Unrecognised,
+    /// The exchange was left out on purpose, as its answer was no refusal and no error.
+    LeftOut,
 }
 
 /// A process sent bytes to a peer that is not traced.

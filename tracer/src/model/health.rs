@@ -30,6 +30,37 @@ pub struct MissingProbe {
     pub costs: &'static str,
 }
 
+/// What came of the requests that the kernel side held: every count starts at 0 and only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldCounts {
+    /// Requests that were held.
+    pub requests: u64,
+    /// Of those, requests that were let go, as their answer was not wanted.
+    pub let_go: u64,
+    /// Of those, requests that were shipped.
+    pub shipped: u64,
+    /// Of those that were shipped, requests whose answer was not wanted: some of each route.
+    pub sampled: u64,
+    /// Connections that could not be followed, and were shipped whole.
+    pub whole: u64,
+    /// Wanted answers whose request was not held: it was pushed out by others, or sent before the
+    /// start. They are reported without it.
+    pub unheld: u64,
+    /// Packets that could not be followed, as there was no room for their connection; they were
+    /// shipped as they were.
+    pub no_room: u64,
+}
+
+impl HeldCounts {
+    /// Requests of which nothing came: they were under way, or pushed out by others. So many
+    /// refusals at most were not seen.
+    pub const fn unanswered(&self) -> u64 {
+        self.requests
+            .saturating_sub(self.let_go)
+            .saturating_sub(self.shipped)
+    }
+}
+
 /// How well the session could see: every count starts at 0 and only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -86,6 +117,8 @@ pub struct Health {
     pub lost: Vec<(LossPlace, u64)>,
     /// Probes that are not there.
     pub missing: Vec<MissingProbe>,
+    /// What came of the requests that were held in the kernel; `None` where none are.
+    pub held: Option<HeldCounts>,
 }
 
 impl Health {
@@ -102,5 +135,24 @@ impl Health {
         self.lost
             .iter()
             .fold(0, |sum, (_, n)| sum.saturating_add(*n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_neither_let_go_nor_shipped_has_no_answer() {
+        let held = HeldCounts {
+            requests: 10,
+            let_go: 6,
+            shipped: 3,
+            ..HeldCounts::default()
+        };
+        assert_eq!(held.unanswered(), 1);
+        // The counters are read one after the other, while they grow.
+        let held = HeldCounts { let_go: 8, ..held };
+        assert_eq!(held.unanswered(), 0);
     }
 }

@@ -53,8 +53,13 @@ impl Pipeline {
             .into_iter()
             .collect();
         told.extend(self.losses.told_since(reported.started_at()));
+        let is_left_out = self.left_out_until.is_some_and(|until| until >= from);
         for hop in chain.hops_mut() {
             self.take_up(hop);
+            if is_left_out {
+                let calls = hop.side_calls.iter_mut().map(|call| &mut call.link);
+                hop.link.iter_mut().chain(calls).for_each(chain::doubt);
+            }
             if hop.asked == Asked::Unknown {
                 hop.asked = self.asked(hop, unknown, &mut told);
             }

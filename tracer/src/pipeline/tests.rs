@@ -169,6 +169,7 @@ fn a_case_is_handed_out_though_time_steps_back() {
     talk.exchange(POST, FORBIDDEN);
     assert_eq!(talk.cases(), []);
     // The next file begins an hour earlier.
+    talk.pipeline.next_source();
     talk.turn_back(3_600_000);
     talk.next_connection();
     talk.handshake();
@@ -178,6 +179,21 @@ fn a_case_is_handed_out_though_time_steps_back() {
     let cases = talk.cases();
     assert_eq!(cases.len(), 1);
     assert_eq!(cases[0].number, 2);
+}
+
+#[test]
+fn a_held_request_comes_late_and_hurries_no_case() {
+    let mut talk = Talk::new(Options::default());
+    talk.pass(3_600_000);
+    talk.handshake();
+    talk.exchange(POST, FORBIDDEN);
+    // One that was sent a minute before, and is answered by now.
+    talk.turn_back(60_000);
+    talk.next_connection();
+    talk.handshake();
+    assert_eq!(talk.cases(), []);
+    talk.pass(60_000 + 1_000);
+    assert_eq!(talk.cases().len(), 1);
 }
 
 #[test]

@@ -30,7 +30,6 @@ use tokio::runtime::Runtime;
 use self::attach::Attachments;
 use self::clock::KernelClock;
 use self::counters::Counters;
-pub use self::counters::Held;
 use self::kernel_log::KernelLog;
 use self::load::Loaded;
 #[cfg(test)]
@@ -143,6 +142,7 @@ pub struct LiveSource {
     started: Started,
     /// Handed out before anything else: whether peers are watched, what is missing, and who holds the sockets that were open.
     first: Vec<Record<'static>>,
+    is_holding: bool,
     stop: Arc<AtomicBool>,
     ring_is_empty: bool,
     ticked_at: Timestamp,
@@ -187,17 +187,22 @@ impl LiveSource {
         let attachments = Attachments::attach(&mut ebpf, target, &mut started)?;
         started.missing.extend(permission::missing_insight());
 
-        let mut translator = Translator::new(clock, Scope::of(&options.attach));
+        let ports = options.ports.clone();
+        let mut translator = Translator::new(clock, Scope::of(&options.attach), ports);
         let existing = host::existing_sockets(&options.ports, translator.processes(), clock.now());
         let existing: Vec<_> = existing
             .into_iter()
             .filter_map(|o| translator.owner(o))
             .collect();
         let missing = started.missing.iter().cloned().map(Record::Missing);
-        // Who was asked for an answer that was let go is not known: nothing may be concluded from
-        // silence.
-        let watching = (started.is_watching() && options.capture == Capture::All)
-            .then(|| Record::Watching { at: clock.now() });
+        // At an interface it is not known who asked for an answer that was let go: there, nothing may
+        // be concluded from silence.
+        let is_told = match (&options.capture, &options.attach) {
+            (Capture::All, _) | (Capture::Hold(_), Attach::Cgroup(_)) => true,
+            (Capture::Hold(_), Attach::Interfaces(_)) => false,
+        };
+        let watching =
+            (started.is_watching() && is_told).then(|| Record::Watching { at: clock.now() });
         let first = watching
             .into_iter()
             .chain(missing)
@@ -214,6 +219,7 @@ impl LiveSource {
             clock,
             started,
             first,
+            is_holding: options.capture != Capture::All,
             stop,
             ring_is_empty: true,
             ticked_at: clock.now(),
@@ -233,14 +239,6 @@ impl LiveSource {
     /// Where the kernel does not let its counters be read.
     pub fn packets_seen(&self) -> Result<u64, SourceError> {
         self.counters.packets()
-    }
-
-    /// What came of the requests that were held so far.
-    ///
-    /// # Errors
-    /// Where the kernel does not let its counters be read.
-    pub fn held(&self) -> Result<Held, SourceError> {
-        self.counters.held()
     }
 
     /// Waits until the kernel side wants to be read, [`WAIT`] at most.
@@ -302,6 +300,11 @@ impl Source for LiveSource {
         if ended || now.since(self.counted_at) >= COUNT {
             self.counted_at = now;
             self.counters.hand_out_losses(sink)?;
+            if self.is_holding {
+                let counts = self.counters.held()?;
+                let at = self.clock.now();
+                sink(Record::Held { at, counts });
+            }
         }
         if self.ring_is_empty && (ended || now.since(self.ticked_at) >= TICK) {
             self.ticked_at = now;

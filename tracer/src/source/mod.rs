@@ -12,7 +12,7 @@ pub mod unread;
 
 use std::net::SocketAddr;
 
-use crate::model::{Around, LossPlace, MissingProbe, Owner, Settled, Talk, Timestamp};
+use crate::model::{Around, HeldCounts, LossPlace, MissingProbe, Owner, Settled, Talk, Timestamp};
 
 /// One thing that a source saw.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,13 @@ pub enum Record<'a> {
         count: u64,
         /// Where.
         place: LossPlace,
+    },
+    /// What came so far of the requests that the kernel side held.
+    Held {
+        /// When that was counted.
+        at: Timestamp,
+        /// The counts.
+        counts: HeldCounts,
     },
     /// A probe could not be attached, or went away.
     Missing(MissingProbe),

@@ -54,6 +54,7 @@ impl Seen {
                         seen.talks.push(talk);
                     }
                     Record::Around(around) => panic!("{around:?}"),
+                    Record::Held { counts, .. } => panic!("{counts:?}"),
                     Record::Missing(missing) => panic!("{missing:?}"),
                     Record::Tick { at } => ticked = Some(at),
                 })

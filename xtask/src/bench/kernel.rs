@@ -1,7 +1,7 @@
 //! `bench kernel`: the kernel's time for each packet and each request, by its own account.
 //!
 //! Counting a run takes longer than a small program: so an empty program runs beside, and what it
-//! takes is taken off.
+//! takes is taken off. Requests are held, so that most of the traffic is let go.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ fn account(
     connections: u32,
 ) -> Result<Account> {
     let empty = EmptyPrograms::attach(stand.traced())?;
-    let tracer = Running::start(stand, bench, &[])?;
+    let tracer = Running::start(stand, bench, &["--capture", "hold"])?;
     let mut counter = stand.counter()?;
     let mut load = stand.load(port, path, connections, SECONDS + 1)?;
     // The connections are opened first.

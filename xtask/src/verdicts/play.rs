@@ -9,9 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{Place, Read, RunningStage, Server, Session, Stage, StageScene, Tools, Tracer};
 
-use crate::verdicts::Mode;
 use crate::verdicts::claim::{Claim, pick, verdict};
 use crate::verdicts::noise::Noise;
+use crate::verdicts::{Capture, Mode};
 
 /// What a server logs of a request comes after its answer; nobody interrupts the tool so fast.
 const AFTERWARDS: Duration = Duration::from_millis(100);
@@ -19,6 +19,7 @@ const AFTERWARDS: Duration = Duration::from_millis(100);
 /// Plays stages in one way.
 pub(crate) struct Player {
     mode: Mode,
+    capture: Capture,
     tools: Tools,
     /// Where to copy the servers' logs.
     logs: Option<PathBuf>,
@@ -78,9 +79,15 @@ impl<'a> Played<'a> {
 }
 
 impl Player {
-    pub(crate) fn new(mode: Mode, tools: Tools, logs: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn new(
+        mode: Mode,
+        capture: Capture,
+        tools: Tools,
+        logs: Option<PathBuf>,
+    ) -> Result<Self> {
         Ok(Self {
             mode,
+            capture,
             tools,
             logs,
             scratch: TempDir::with_prefix("tracer403-verdicts-")?,
@@ -221,6 +228,11 @@ impl Player {
                 file,
                 "--method",
                 &scene.request.method,
+                "--capture",
+                match self.capture {
+                    Capture::All => "all",
+                    Capture::Hold => "hold",
+                },
             ],
         )
     }

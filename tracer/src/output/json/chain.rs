@@ -166,6 +166,9 @@ pub enum UnreadWhy {
     NotHttp,
     /// A protocol that is not recognised, such as FastCGI.
     Unrecognised,
+    /// The exchange was left out on purpose, as its answer was no refusal and no error
+    /// (`--capture hold`).
+    LeftOut,
 }
 
 /// What a server changed between the hop that it answered and the hop that it asked.
@@ -376,6 +379,7 @@ impl From<&UnreadPeer> for UnreadLine {
                 Unread::Http2 => UnreadWhy::Http2,
                 Unread::NotHttp => UnreadWhy::NotHttp,
                 Unread::Unrecognised => UnreadWhy::Unrecognised,
+                Unread::LeftOut => UnreadWhy::LeftOut,
             },
         }
     }

@@ -80,6 +80,8 @@ pub struct Summary {
     pub exchanges: u64,
     /// Exchanges that the filter let pass: lines of type `case`.
     pub cases: u64,
+    /// What came of the requests that were held in the kernel; `null` where none are.
+    pub held: Option<HeldLine>,
     /// What was not seen, or not understood.
     pub not_seen: NotSeen,
     /// The groups of cases, the oldest first; at most 64.
@@ -88,9 +90,31 @@ pub struct Summary {
     pub groups_not_listed: u64,
 }
 
+/// What came of the requests that were held in the kernel (`--capture hold`).
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct HeldLine {
+    /// Requests that were held.
+    pub requests: u64,
+    /// Of those, requests that were let go with their answer, unread.
+    pub let_go: u64,
+    /// Of those, requests that were shipped.
+    pub shipped: u64,
+    /// Of those that were shipped, requests that were neither refused nor failed: some of each route.
+    pub sampled: u64,
+    /// Connections that could not be followed there, and were shipped whole.
+    pub whole_connections: u64,
+    /// Packets that were shipped for want of room to follow their connection.
+    pub packets_without_room: u64,
+}
+
 /// What was not seen, or not understood.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct NotSeen {
+    /// Refusals that were not seen, at most, as requests were held in the kernel (`--capture hold`):
+    /// requests of which nothing came before the end, or that were pushed out by others.
+    pub refusals_at_most: u64,
+    /// Answers that were reported without their request, which was held no longer.
+    pub answers_without_request: u64,
     /// Records that were lost on their way to the tool, by place; empty where none were.
     pub lost: Vec<Lost>,
     /// Probes that are not there, and what that costs.
@@ -178,7 +202,17 @@ impl Summary {
             responses: health.responses,
             exchanges: health.exchanges,
             cases: health.cases,
+            held: health.held.map(|held| HeldLine {
+                requests: held.requests,
+                let_go: held.let_go,
+                shipped: held.shipped,
+                sampled: held.sampled,
+                whole_connections: held.whole,
+                packets_without_room: held.no_room,
+            }),
             not_seen: NotSeen {
+                refusals_at_most: health.held.map_or(0, |held| held.unanswered()),
+                answers_without_request: health.held.map_or(0, |held| held.unheld),
                 lost: health.lost.iter().map(|l| lost(*l)).collect(),
                 missing_probes: health
                     .missing

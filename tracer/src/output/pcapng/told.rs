@@ -69,6 +69,7 @@ const fn why(why: Unread) -> &'static str {
         Unread::Http2 => "http2",
         Unread::NotHttp => "not_http",
         Unread::Unrecognised => "unrecognised",
+        Unread::LeftOut => "left_out",
     }
 }
 

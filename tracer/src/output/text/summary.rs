@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::style::Styles;
 use super::{LONGEST_NAME, count, duration, hops, moment, request_and_status, thousands};
-use crate::model::{Case, Health, LossPlace};
+use crate::model::{Case, Health, HeldCounts, LossPlace};
 use crate::output::escape;
 use crate::output::groups::{Groups, Row};
 
@@ -35,6 +35,9 @@ pub(super) fn write(out: &mut String, health: &Health, styles: &Styles) -> fmt::
         count(health.exchanges, "exchange"),
         count(health.cases, "case"),
     )?;
+    if let Some(held) = &health.held {
+        writeln!(out, "  in the kernel: {}", self::held(held))?;
+    }
     let not_seen = not_seen(health);
     if not_seen.is_empty() {
         return writeln!(out, "Nothing is known to be missing.");
@@ -112,6 +115,7 @@ fn not_seen(health: &Health) -> Vec<String> {
             escape::line(missing.why.as_bytes(), LONGEST)
         )
     }));
+    sentences.extend(health.held.iter().flat_map(not_held));
     let rows = [
         (health.gaps, "gap", " in connections"),
         (health.gap_bytes, "byte", " in these gaps"),
@@ -158,6 +162,44 @@ fn not_seen(health: &Health) -> Vec<String> {
             .map(|(n, noun, what)| count(n, noun) + what),
     );
     sentences
+}
+
+/// What came of the requests that were held in the kernel.
+fn held(held: &HeldCounts) -> String {
+    format!(
+        "{} held, {} let go, {} shipped ({} of them as samples), {} shipped whole",
+        count(held.requests, "request"),
+        thousands(held.let_go),
+        thousands(held.shipped),
+        thousands(held.sampled),
+        count(held.whole, "connection"),
+    )
+}
+
+/// What holding requests in the kernel may have hidden.
+fn not_held(held: &HeldCounts) -> impl Iterator<Item = String> {
+    let rows = [
+        (
+            held.unanswered(),
+            "refusal",
+            " at most missed: so many requests had no answer yet, or were pushed out by others \
+             (--hold-connections)",
+        ),
+        (
+            held.unheld,
+            "answer",
+            " reported without the request: it was pushed out by others (--hold-connections), or \
+             sent before the start",
+        ),
+        (
+            held.no_room,
+            "packet",
+            " not followed in the kernel for want of room, and shipped",
+        ),
+    ];
+    rows.into_iter()
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, noun, what)| count(n, noun) + what)
 }
 
 fn lost(place: LossPlace, n: u64) -> String {

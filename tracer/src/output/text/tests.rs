@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Body, ClientAddress, ClientSource, FieldSpan, Framing, GapKind, Head, LossPlace, MessageEnd,
-    MissingProbe, OwnerQuality,
+    Body, ClientAddress, ClientSource, FieldSpan, Framing, GapKind, Head, HeldCounts, LossPlace,
+    MessageEnd, MissingProbe, OwnerQuality,
 };
 use crate::output::redact::Secrets;
 use crate::output::{Outputs, redact};
@@ -243,6 +243,15 @@ fn summaries() {
         tunnels: 11,
         not_http: 12,
         not_tcp: 13,
+        held: Some(HeldCounts {
+            requests: 1_000_000,
+            let_go: 990_000,
+            shipped: 9_990,
+            sampled: 9_000,
+            whole: 14,
+            unheld: 15,
+            no_room: 16,
+        }),
         missing: vec![MissingProbe {
             probe: "owner_send",
             why: "kernel 5.10 has no such tracepoint".to_owned(),

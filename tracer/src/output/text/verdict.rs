@@ -189,6 +189,7 @@ fn peer(peer: &UnreadPeer) -> String {
         Unread::Http2 => "in HTTP/2, which is not read",
         Unread::NotHttp => "in something that is not HTTP",
         Unread::Unrecognised => "in a protocol that is not recognised (FastCGI, for one)",
+        Unread::LeftOut => "whose answer was no refusal and was left out (--capture hold)",
     };
     match (peer.addr, &peer.path) {
         (Some(addr), _) => format!("{addr}, {why}"),

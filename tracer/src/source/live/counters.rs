@@ -6,7 +6,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
 use tracer_common::{COUNTERS, counter};
 
-use crate::model::LossPlace;
+use crate::model::{HeldCounts, LossPlace};
 use crate::source::{Record, SourceError};
 
 /// Which counter counts losses where.
@@ -17,44 +17,6 @@ const LOSSES: [(u32, LossPlace); 5] = [
     (counter::LOST_TALKS, LossPlace::RingTalk),
     (counter::UNREADABLE, LossPlace::PacketUnreadable),
 ];
-
-/// What came of the requests that the kernel side held: every count starts at 0 and only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Requests that were held.
-    pub requests: u64,
-    /// Of those, requests that were let go, as their answer was not wanted.
-    pub let_go: u64,
-    /// Of those, requests that were shipped, as their answer was wanted.
-    pub shipped: u64,
-    /// Connections that could not be followed, and were shipped whole.
-    pub whole: u64,
-    /// Wanted answers whose request was not held: it was pushed out by others, or sent before the
-    /// start. They are reported without it.
-    pub unheld: u64,
-    /// Packets that could not be followed, as there was no room for their connection; they were
-    /// shipped as they were.
-    pub no_room: u64,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            requests,
-            let_go,
-            shipped,
-            whole,
-            unheld,
-            no_room,
-        } = self;
-        write!(
-            f,
-            "requests held in the kernel: {requests}; let go: {let_go}; shipped: {shipped}; \
-             connections followed whole: {whole}; answers reported without their request: {unheld}; \
-             packets without room to follow: {no_room}"
-        )
-    }
-}
 
 pub(super) struct Counters {
     map: PerCpuArray<MapData, u64>,
@@ -79,11 +41,12 @@ impl Counters {
     }
 
     /// What came of the requests that were held.
-    pub(super) fn held(&self) -> Result<Held, SourceError> {
-        Ok(Held {
+    pub(super) fn held(&self) -> Result<HeldCounts, SourceError> {
+        Ok(HeldCounts {
             requests: self.total(counter::HELD)?,
             let_go: self.total(counter::LET_GO)?,
             shipped: self.total(counter::HELD_SHIPPED)?,
+            sampled: self.total(counter::SAMPLED)?,
             whole: self.total(counter::WHOLE)?,
             unheld: self.total(counter::UNHELD)?,
             no_room: self.total(counter::HOLD_FULL)?,

@@ -9,7 +9,8 @@ use tracer_common::{ExecRecord, OwnerRecord, PacketRecord, TalkRecord};
 use super::clock::KernelClock;
 use super::{Attach, cgroup};
 use crate::host::{Listening, OwnerEvent, ProcessTable};
-use crate::model::{Settled, Talk, UnreadPeer};
+use crate::model::{Settled, Talk, Unread, UnreadPeer};
+use crate::ports::Ports;
 use crate::source::{Frame, Hook, Record, SocketOwner, SocketUse, Vantage, unread};
 
 const _: () = assert!(kernel::TALK_INTERVAL_NS as u128 == Talk::SPEAKS_FOR.as_nanos());
@@ -20,6 +21,7 @@ pub(super) struct Translator {
     processes: ProcessTable,
     listening: Listening,
     scope: Scope,
+    ports: Ports,
 }
 
 /// Of which processes it is told that they use sockets.
@@ -62,12 +64,13 @@ impl Scope {
 }
 
 impl Translator {
-    pub(super) fn new(clock: KernelClock, scope: Scope) -> Self {
+    pub(super) fn new(clock: KernelClock, scope: Scope, ports: Ports) -> Self {
         Self {
             clock,
             processes: ProcessTable::new(),
             listening: Listening::new(),
             scope,
+            ports,
         }
     }
 
@@ -119,7 +122,11 @@ impl Translator {
     fn talk(&mut self, talk: &TalkRecord) -> Option<Talk> {
         let &TalkRecord { pid, tid, .. } = talk;
         let at = self.clock.wall(talk.at_ns);
-        let peer = peer(talk)?;
+        let mut peer = peer(talk)?;
+        // What is said on a traced port is told only where it was left out.
+        if talk.family != kernel::AF_UNIX && self.ports.contains(talk.remote_port) {
+            peer.why = Unread::LeftOut;
+        }
         let is_accepted = talk.local_port != 0 && self.listening.on(pid, tid, talk.local_port, at);
         (!is_accepted).then_some(Talk { at, pid, tid, peer })
     }
@@ -242,8 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn a_talk_with_a_traced_port_is_one_that_was_left_out() {
+        let ports: Ports = "8080".parse().unwrap();
+        let mut translator = Translator::new(KernelClock::new(), Scope::Host, ports);
+        for (remote_port, why) in [(8080, Unread::LeftOut), (8081, Unread::PortNotTraced)] {
+            let talk = TalkRecord {
+                kind: kernel::KIND_TALK,
+                family: kernel::AF_INET,
+                at_ns: 1,
+                cookie: 2,
+                pid: 3,
+                tid: 4,
+                local_port: 0,
+                remote_port,
+                path_len: 0,
+                local_addr: [0; 16],
+                remote_addr: [127; 16],
+                path: [0; kernel::UNIX_PATH_LEN],
+            };
+            assert_eq!(translator.talk(&talk).unwrap().peer.why, why);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_left_out() {
-        let mut translator = Translator::new(KernelClock::new(), Scope::Host);
+        let mut translator = Translator::new(KernelClock::new(), Scope::Host, Ports::default());
         translator.hand_out(&[0xff; 64], &mut |record| panic!("{record:?}"));
     }
 }

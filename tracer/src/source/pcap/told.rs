@@ -108,6 +108,7 @@ fn why(word: &str) -> Option<Unread> {
         "http2" => Unread::Http2,
         "not_http" => Unread::NotHttp,
         "unrecognised" => Unread::Unrecognised,
+        "left_out" => Unread::LeftOut,
         _ => return None,
     })
 }
