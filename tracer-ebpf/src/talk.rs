@@ -23,8 +23,7 @@ use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::hold::Slot;
 use tracer_common::{
-    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord,
-    UNIX_PATH_LEN, counter,
+    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord, UNIX_PATH_LEN, counter,
 };
 
 use crate::settings::{

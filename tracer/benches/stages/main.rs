@@ -1,6 +1,12 @@
 //! The stages one by one: `cargo bench -p tracer403` measures their time, and
 //! `cargo xtask bench --check` counts their instructions.
 
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a benchmark that cannot run must stop"
+)]
+
 mod capture;
 mod workloads;
 

@@ -99,14 +99,14 @@ fn build() -> Result<PathBuf> {
         "--no-run",
         "--message-format=json",
     ]))?;
-    let messages = messages.lines().filter_map(|line| {
+    let mut messages = messages.lines().rev().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_it = message.pointer("/target/name")?.as_str()? == "stages";
         let program = message.get("executable")?.as_str()?;
         is_it.then(|| PathBuf::from(program))
     });
     messages
-        .last()
+        .next()
         .context("cargo named no program for the benchmark `stages`")
 }
 
