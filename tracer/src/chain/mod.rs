@@ -194,25 +194,41 @@ impl<'a> Pool<'a> {
         (next, calls)
     }
 
-    /// How many exchanges were given to another request that could as well have been made for
-    /// this one.
+    /// How many exchanges were given to another request, and may have been made for this one: it is
+    /// as much like them, or the other one has more of them than it needs.
     fn perhaps_made_for(&self, outer: &Exchange) -> u32 {
-        let is_rival = |child: &&&Exchange| {
+        let may_be = |child: &Exchange| {
             !same(outer, child)
                 && rules::allow(outer, child)
-                && self.parent(child).is_some_and(|p| {
-                    let like = Likeness::of(outer, child);
-                    p.link.ambiguous_with > 0
-                        && !self.is_at(p.at, outer)
-                        && rules::judge(outer, child, &like).is_some()
-                        && self
-                            .exchanges
-                            .get(p.at)
-                            .is_some_and(|other| Likeness::of(other, child).score == like.score)
-                })
+                && rules::judge(outer, child, &Likeness::of(outer, child)).is_some()
         };
-        let count = self.exchanges.iter().filter(is_rival).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        if !self.exchanges.iter().any(|child| may_be(child)) {
+            return 0;
+        }
+        let parents: Vec<_> = self.exchanges.iter().map(|e| self.parent(e)).collect();
+        let children = || self.exchanges.iter().zip(&parents);
+        let is_passed_on = |other: &Exchange, at: usize| {
+            let next = children().filter(|(child, parent)| {
+                parent.as_ref().is_some_and(|p| p.at == at) && likeness::is_forward(other, child)
+            });
+            next.count()
+        };
+        let is_rival = |(child, parent): &(&&Exchange, &Option<Parent>)| {
+            let Some(parent) = parent.as_ref().filter(|p| !self.is_at(p.at, outer)) else {
+                return false;
+            };
+            let Some(&other) = self.exchanges.get(parent.at) else {
+                return false;
+            };
+            if !may_be(child) {
+                return false;
+            }
+            let theirs = Likeness::of(other, child);
+            let is_alike = theirs.score == Likeness::of(outer, child).score;
+            parent.link.ambiguous_with > 0 && is_alike
+                || !theirs.same_id && is_passed_on(other, parent.at) > 1
+        };
+        u32::try_from(children().filter(is_rival).count()).unwrap_or(u32::MAX)
     }
 
     fn is_at(&self, at: usize, exchange: &Exchange) -> bool {

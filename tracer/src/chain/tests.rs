@@ -111,6 +111,39 @@ fn as_many_calls_as_requests_that_are_all_alike_are_given_out_in_turn() {
 }
 
 #[test]
+fn a_call_that_another_request_has_no_need_of_may_be_for_this_one() {
+    // Rewritten on the way, so that both calls look like those of the other one.
+    let this = exchange(
+        1,
+        0..100,
+        "POST /kept/key HTTP/1.1",
+        ("curl", 1),
+        ("nginx", 2),
+    );
+    let other = exchange(
+        2,
+        1..101,
+        "POST /app/key HTTP/1.1",
+        ("curl", 7),
+        ("nginx", 2),
+    );
+    let call = |conn| {
+        exchange(
+            conn,
+            10..50,
+            "POST /app/key HTTP/1.1",
+            ("nginx", 2),
+            ("app", 3),
+        )
+    };
+    let (first, second) = (call(3), call(4));
+    let asked = |pool: &[&Exchange]| chain(&this, pool).unwrap().reported.asked;
+    let both = asked(&[&this, &other, &first, &second]);
+    assert!(matches!(both, Asked::Ambiguous(_)), "{both:?}");
+    assert_eq!(asked(&[&this, &other, &first]), Asked::Unknown);
+}
+
+#[test]
 fn without_processes_a_request_id_will_do() {
     let with_id = |conn, time, id: &str| {
         let line = format!("POST /a HTTP/1.1\r\nX-Request-ID: {id}");
