@@ -310,6 +310,12 @@ impl Pipeline {
             paces,
             preflights,
         } = past;
+        // First: the packets go with the exchanges.
+        for (conn, into) in desk.joined.drain(..) {
+            if let Some(trails) = trails {
+                trails.join(conn, into);
+            }
+        }
         for over in desk.over.drain(..) {
             let Over {
                 exchange,
@@ -344,11 +350,6 @@ impl Pipeline {
         }
         for client in desk.readable.drain(..) {
             told.readable(client);
-        }
-        for (conn, into) in desk.joined.drain(..) {
-            if let Some(trails) = trails {
-                trails.join(conn, into);
-            }
         }
         for conn in desk.closed.drain(..) {
             if let Some(trails) = trails {

@@ -99,11 +99,24 @@ pub(super) struct Over {
 impl Desk {
     /// Whether nothing lies there, as after nearly every packet.
     pub(super) fn is_clear(&self) -> bool {
-        self.over.is_empty()
-            && self.opaque.is_empty()
-            && self.readable.is_empty()
-            && self.followed.is_empty()
-            && self.closed.is_empty()
+        // All named, so that what is new is not forgotten.
+        let Self {
+            over,
+            opaque,
+            readable,
+            followed,
+            joined,
+            closed,
+            selected_count: _,
+            spare: _,
+            reads_all: _,
+        } = self;
+        over.is_empty()
+            && opaque.is_empty()
+            && readable.is_empty()
+            && followed.is_empty()
+            && joined.is_empty()
+            && closed.is_empty()
     }
 
     /// Works on one event of one connection.

@@ -154,6 +154,23 @@ fn the_packets_of_a_case_are_all_since_the_one_before() {
 }
 
 #[test]
+fn packets_under_all_addresses_of_a_connection_go_with_its_case() {
+    let mut talk = Talk::new(Options {
+        keep_packets: true,
+        ..Options::default()
+    });
+    talk.answers_from = 9;
+    talk.handshake();
+    talk.exchange(POST, FORBIDDEN);
+    let cases = talk.finish();
+    let case = &cases[0];
+    assert!(case.exchange().is_complete());
+    assert_eq!(case.exchange().server.seen_as().to_string(), "192.0.2.9:80");
+    let of_it = |p: &&crate::model::Packet| p.conn == case.exchange().conn;
+    assert_eq!(case.packets.iter().filter(of_it).count(), 5);
+}
+
+#[test]
 fn without_an_output_for_them_no_packets_are_kept() {
     let mut talk = Talk::new(Options::default());
     talk.handshake();

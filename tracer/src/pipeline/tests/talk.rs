@@ -21,6 +21,8 @@ pub(super) struct Talk {
     now_ms: u64,
     client_port: u16,
     next: [u32; 2],
+    /// Last number of the address under which the server's packets show.
+    pub(super) answers_from: u8,
     last: Vec<u8>,
 }
 
@@ -31,6 +33,7 @@ impl Talk {
             now_ms: 0,
             client_port: 40_000,
             next: [1_000, u32::MAX - 5],
+            answers_from: 2,
             last: Vec::new(),
         }
     }
@@ -137,7 +140,7 @@ impl Talk {
         self.next[end] = self.next[end].wrapping_add(len);
         let mut packet = ipv4(6, &segment);
         if end == SERVER {
-            packet[15] = 2;
+            packet[15] = self.answers_from;
             packet[19] = 1;
         }
         self.frame(&packet);
