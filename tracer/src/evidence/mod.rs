@@ -9,6 +9,7 @@ mod hops;
 mod note;
 mod pace;
 mod parts;
+mod pattern_set;
 mod request;
 mod response;
 mod sibling;

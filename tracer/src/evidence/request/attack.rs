@@ -1,12 +1,11 @@
 //! Text that firewalls take for an attack: what kind, and where.
 
 use std::borrow::Cow;
-use std::sync::{LazyLock, OnceLock};
-
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use std::sync::LazyLock;
 
 use super::super::note::{Notes, asked};
 use super::super::parts::{Media, Parts};
+use super::super::pattern_set::PatternSet;
 use super::super::text::{lower, percent_decode};
 use crate::model::{CauseId, Part, Span, Strength};
 
@@ -97,29 +96,8 @@ const PATTERNS: &[(&str, &str)] = &[
     ("a null byte", r"\x00"),
 ];
 
-static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
-    RegexSetBuilder::new(PATTERNS.iter().map(|(_, pattern)| pattern))
-        .case_insensitive(true)
-        .unicode(false)
-        .build()
-        .ok()
-});
-
-/// The pattern in this row on its own, to find where it matches: compiled where it is first
-/// needed, as few are.
-fn regex(row: usize) -> Option<&'static Regex> {
-    static EACH: [OnceLock<Option<Regex>>; PATTERNS.len()] =
-        [const { OnceLock::new() }; PATTERNS.len()];
-    let (_, pattern) = PATTERNS.get(row)?;
-    let compile = || {
-        RegexBuilder::new(pattern)
-            .case_insensitive(true)
-            .unicode(false)
-            .build()
-            .ok()
-    };
-    EACH.get(row)?.get_or_init(compile).as_ref()
-}
+static ALL: LazyLock<PatternSet> =
+    LazyLock::new(|| PatternSet::new(PATTERNS.iter().map(|(_, pattern)| *pattern)));
 
 /// Looks at path and query, at header fields and at the body.
 pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
@@ -214,13 +192,8 @@ fn find(
 
 /// The first row that matches, and from where to where.
 fn search(text: &[u8]) -> Option<(&'static str, usize, usize)> {
-    let set = SET.as_ref()?;
-    // Most texts have none, which is told much sooner than which of them.
-    if !set.is_match(text) {
-        return None;
-    }
-    let row = set.matches(text).iter().next()?;
+    let row = ALL.all_in(text).next()?;
     let (what, _) = PATTERNS.get(row)?;
-    let found = regex(row)?.find(text)?;
+    let found = ALL.find(row, text)?;
     Some((what, found.start(), found.end()))
 }

@@ -5,7 +5,8 @@ use super::super::note::Notes;
 use super::super::parts::Parts;
 use crate::model::{ClientSource, Strength};
 
-/// Tells the client's own address, where the server sees another one, and, where somebody gives another one than the peer's.
+/// Tells the client's own address, where the server sees another one; and the address that somebody
+/// gives, where it is another one than the peer's.
 pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     let exchange = parts.exchange;
     if exchange.client.translated.is_some() {

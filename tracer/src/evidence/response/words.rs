@@ -3,13 +3,13 @@
 //! Stock pages that servers send for every cause alike ("You don't have permission to access this
 //! resource") say nothing here; fingerprints know them.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use memchr::{memchr, memmem};
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::super::note::{Notes, answered};
 use super::super::parts::content;
+use super::super::pattern_set::PatternSet;
 use crate::model::CauseId::{
     ApiKeyInvalid, ApiKeyMissing, ApiKeyScope, AppAuthorization, ApprovalRequired,
     ClientCertificate, CorsPolicy, CsrfToken, GatewayRouting, HotlinkReferer, IpRestriction,
@@ -238,28 +238,8 @@ const OF_ANY_TOKEN: &[&str] = &[
     "response.words_token",
 ];
 
-static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
-    RegexSetBuilder::new(ROWS.iter().map(|row| row.pattern))
-        .case_insensitive(true)
-        .unicode(false)
-        .build()
-        .ok()
-});
-
-/// The pattern of this row on its own, to find where it matches: compiled where it is first needed,
-/// as few are.
-fn regex(row: usize) -> Option<&'static Regex> {
-    static EACH: [OnceLock<Option<Regex>>; ROWS.len()] = [const { OnceLock::new() }; ROWS.len()];
-    let pattern = ROWS.get(row)?.pattern;
-    let compile = || {
-        RegexBuilder::new(pattern)
-            .case_insensitive(true)
-            .unicode(false)
-            .build()
-            .ok()
-    };
-    EACH.get(row)?.get_or_init(compile).as_ref()
-}
+static ALL: LazyLock<PatternSet> =
+    LazyLock::new(|| PatternSet::new(ROWS.iter().map(|row| row.pattern)));
 
 /// Looks at the beginning of the body.
 pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
@@ -272,19 +252,15 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
     }
     let length = body.decoded.as_ref().map_or(body.wire_len(), |d| d.len);
     let text = without_tags(bytes);
-    // Most texts have none, which is told much sooner than which of them.
-    let Some(set) = SET.as_ref().filter(|set| set.is_match(&text)) else {
-        return;
-    };
     let mut told: Vec<&str> = Vec::new();
-    for index in set.matches(&text).iter() {
+    for index in ALL.all_in(&text) {
         let Some(row) = ROWS.get(index).filter(|row| !told.contains(&row.id)) else {
             continue;
         };
         if OF_ANY_TOKEN.contains(&row.id) && told.contains(&"response.words_csrf") {
             continue;
         }
-        let Some(found) = regex(index).and_then(|regex| regex.find(&text)) else {
+        let Some(found) = ALL.find(index, &text) else {
             continue;
         };
         told.push(row.id);
