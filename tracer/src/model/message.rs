@@ -175,6 +175,16 @@ impl Request {
         self.message.head.slice(self.target)
     }
 
+    /// The method that a CORS preflight asks for; `None` for any other request (Fetch Standard,
+    /// section "CORS-preflight fetch").
+    pub fn preflight_method(&self) -> Option<&[u8]> {
+        let head = &self.message.head;
+        if self.method() != b"OPTIONS" || head.value("origin").is_none() {
+            return None;
+        }
+        head.value("access-control-request-method")
+    }
+
     /// The host that the request names: of an absolute target, else the first `Host` field.
     pub fn host(&self) -> Option<&[u8]> {
         absolute_target(self.target())

@@ -42,7 +42,7 @@ impl Preflights {
     /// Takes in a request from this peer.
     pub(super) fn request(&mut self, request: &Request, peer: IpAddr) {
         let at = request.message.started_at;
-        if let Some(method) = asked_method(request) {
+        if let Some(method) = request.preflight_method() {
             if let Some(key) = self.key_of(request, method, peer) {
                 self.add(key, at);
             }
@@ -132,7 +132,7 @@ impl Preflights {
 
     fn key_of_preflight(&self, exchange: &Exchange) -> Option<Key> {
         let request = exchange.request.as_deref()?;
-        let method = asked_method(request)?;
+        let method = request.preflight_method()?;
         self.key_of(request, method, exchange.client.addr.ip())
     }
 
@@ -164,16 +164,9 @@ pub(super) struct Forgotten;
 
 /// Whether this is a preflight after whose answer a browser does not send the request.
 pub(super) fn is_refused(exchange: &Exchange) -> bool {
-    let method = exchange.request.as_deref().and_then(asked_method);
-    method.is_some() && answer(exchange).is_some_and(|(_, is_leave)| !is_leave)
-}
-
-/// The method that a preflight asks for; `None` for any other request.
-fn asked_method(request: &Request) -> Option<&[u8]> {
-    let head = &request.message.head;
-    let is_preflight = request.method() == b"OPTIONS" && head.value("origin").is_some();
-    let method = head.value("access-control-request-method");
-    method.filter(|_| is_preflight)
+    let request = exchange.request.as_deref();
+    let is_preflight = request.is_some_and(|r| r.preflight_method().is_some());
+    is_preflight && answer(exchange).is_some_and(|(_, is_leave)| !is_leave)
 }
 
 /// When the answer to a preflight began, and whether it is leave; `None` where a browser may take

@@ -41,17 +41,13 @@ pub enum MethodPattern {
 
 impl MethodPattern {
     /// A CORS preflight counts as the request that it asks for: where it is refused, the browser
-    /// never sends that one (Fetch Standard, section "CORS-preflight fetch").
+    /// never sends that one.
     pub(super) fn matches(&self, request: &Request) -> bool {
         match self {
             Self::Any => true,
             Self::Is(name) => {
                 let name = name.as_bytes();
-                let head = &request.message.head;
-                request.method() == name
-                    || (request.method() == b"OPTIONS"
-                        && head.value("origin").is_some()
-                        && head.value("access-control-request-method") == Some(name))
+                request.method() == name || request.preflight_method() == Some(name)
             }
         }
     }
