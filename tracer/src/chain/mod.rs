@@ -197,38 +197,42 @@ impl<'a> Pool<'a> {
     /// How many exchanges were given to another request, and may have been made for this one: it is
     /// as much like them, or the other one has more of them than it needs.
     fn perhaps_made_for(&self, outer: &Exchange) -> u32 {
-        let may_be = |child: &Exchange| {
-            !same(outer, child)
-                && rules::allow(outer, child)
-                && rules::judge(outer, child, &Likeness::of(outer, child)).is_some()
+        let may_be = |(at, child): (usize, &&Exchange)| {
+            if same(outer, child) || !rules::allow(outer, child) {
+                return None;
+            }
+            let like = Likeness::of(outer, child);
+            rules::judge(outer, child, &like).map(|_| (at, like.score))
         };
-        if !self.exchanges.iter().any(|child| may_be(child)) {
+        let candidates: Vec<_> = self
+            .exchanges
+            .iter()
+            .enumerate()
+            .filter_map(may_be)
+            .collect();
+        if candidates.is_empty() {
             return 0;
         }
         let parents: Vec<_> = self.exchanges.iter().map(|e| self.parent(e)).collect();
         let children = || self.exchanges.iter().zip(&parents);
-        let is_passed_on = |other: &Exchange, at: usize| {
-            let next = children().filter(|(child, parent)| {
-                parent.as_ref().is_some_and(|p| p.at == at) && likeness::is_forward(other, child)
-            });
-            next.count()
+        let times_passed_on = |other: &Exchange, at: usize| {
+            let is_child = |parent: &Option<Parent>| parent.as_ref().is_some_and(|p| p.at == at);
+            let passed_on =
+                children().filter(|(child, p)| is_child(p) && likeness::is_forward(other, child));
+            passed_on.count()
         };
-        let is_rival = |(child, parent): &(&&Exchange, &Option<Parent>)| {
-            let Some(parent) = parent.as_ref().filter(|p| !self.is_at(p.at, outer)) else {
+        let is_rival = |&(at, score): &(usize, i32)| {
+            let Some((child, Some(parent))) = children().nth(at) else {
                 return false;
             };
-            let Some(&other) = self.exchanges.get(parent.at) else {
+            let Some(&other) = self.exchanges.get(parent.at).filter(|e| !same(e, outer)) else {
                 return false;
             };
-            if !may_be(child) {
-                return false;
-            }
             let theirs = Likeness::of(other, child);
-            let is_alike = theirs.score == Likeness::of(outer, child).score;
-            parent.link.ambiguous_with > 0 && is_alike
-                || !theirs.same_id && is_passed_on(other, parent.at) > 1
+            parent.link.ambiguous_with > 0 && theirs.score == score
+                || !theirs.same_id && times_passed_on(other, parent.at) > 1
         };
-        u32::try_from(children().filter(is_rival).count()).unwrap_or(u32::MAX)
+        u32::try_from(candidates.iter().filter(|c| is_rival(c)).count()).unwrap_or(u32::MAX)
     }
 
     fn is_at(&self, at: usize, exchange: &Exchange) -> bool {

@@ -26,8 +26,8 @@ pub(super) const CAUSE: Cause = Cause {
                      Traefik logs `Rejecting IP`, at debug level only. Gateways mostly say so in \
                      the body.",
         misleads: "Many such rules hit the wrong address: if the log names a load balancer, the \
-                   real address was never restored (real_ip in nginx, RemoteIP in Apache), and if it names \
-                   a node or a gateway, addresses are translated on the way (NAT). A rule \
+                   real address was never restored (real_ip in nginx, RemoteIP in Apache), and if \
+                   it names a node or a gateway, addresses are translated on the way (NAT). A rule \
                    that denies everybody logs the same line. A firewall of the network drops or \
                    resets the connection, and gives no 403.",
         mend: "Allow the caller's real address in the layer that refused it, and only there. Or \

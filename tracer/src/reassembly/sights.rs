@@ -42,6 +42,20 @@ struct Sight {
     answers: bool,
 }
 
+/// What packets of one direction show: sender, receiver and network namespace.
+type Key = (SocketAddr, SocketAddr, u64);
+
+impl Sight {
+    /// What its packets show, one way and the other.
+    fn keys(&self) -> [(Key, Direction); 2] {
+        let (client, server, netns) = (self.client, self.server, self.netns);
+        [
+            ((client, server, netns), Direction::ClientToServer),
+            ((server, client, netns), Direction::ServerToClient),
+        ]
+    }
+}
+
 /// The pairs of addresses of a connection that has more than one, in the order in which they were
 /// first seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +153,7 @@ pub(super) struct Alias {
 #[derive(Debug, Default)]
 pub(super) struct Translations {
     just_begun: Vec<Option<Begun>>,
-    aliases: HashMap<(SocketAddr, SocketAddr, u64), Alias>,
+    aliases: HashMap<Key, Alias>,
 }
 
 /// The numbers of both ends, the smaller one first, as one.
@@ -210,37 +224,18 @@ impl Translations {
 
     /// Adds the pairs of a connection.
     pub(super) fn add(&mut self, slot: u32, sights: &Sights) {
-        for (
-            sight,
-            Sight {
-                client,
-                server,
-                netns,
-                ..
-            },
-        ) in sights.0.iter().enumerate()
-        {
-            for (from, to, dir) in [
-                (client, server, Direction::ClientToServer),
-                (server, client, Direction::ServerToClient),
-            ] {
+        for (sight, pair) in sights.0.iter().enumerate() {
+            for (key, dir) in pair.keys() {
                 let alias = Alias { slot, sight, dir };
-                self.aliases.insert((*from, *to, *netns), alias);
+                self.aliases.insert(key, alias);
             }
         }
     }
 
     /// Removes the pairs of a connection.
     pub(super) fn remove(&mut self, sights: &Sights) {
-        for Sight {
-            client,
-            server,
-            netns,
-            ..
-        } in &sights.0
-        {
-            self.aliases.remove(&(*client, *server, *netns));
-            self.aliases.remove(&(*server, *client, *netns));
+        for (key, _) in sights.0.iter().flat_map(Sight::keys) {
+            self.aliases.remove(&key);
         }
     }
 }
