@@ -12,11 +12,13 @@
 //! misses of the other is at most that more is shipped, or that bytes of a request are left out which
 //! come at the very moment of its answer, and so were no reason for it.
 
+mod halves;
 mod sample;
 mod scan;
 mod world;
 
 use crate::{PacketRecord, SETTLED_BOTH, counter};
+use halves::{BODY, Client, FRESH, HEAD, Server, WHOLE, read, through, write};
 pub use sample::Bucket;
 pub use scan::status;
 use scan::{End, Scan};
@@ -56,64 +58,6 @@ pub struct Slot {
     /// Its bytes follow the record, so that both are shipped in one go.
     room: [u8; ROOM],
 }
-
-/// What the client's packets do. Written by them alone.
-#[repr(C)]
-struct Client {
-    /// Bytes of the request under way that are still to come.
-    left: u64,
-    state: u32,
-    /// The sequence number of the next byte.
-    next: u32,
-    /// Up to where the server's bytes had been received as the request began.
-    acked: u32,
-    /// Requests that began.
-    begun: u32,
-    /// Where the scan of the head goes on.
-    scan_at: u32,
-    /// Bytes that may still be shipped of the request once it is answered.
-    stream: u32,
-    /// Where the head says how long the body is; 0 where that was not found.
-    length_at: u32,
-    /// The sequence number of the first byte seen.
-    first: u32,
-    /// Offset of the request in the room, in bytes.
-    payload_at: u32,
-    /// Bytes that were held or cut of the request before the packet in hand.
-    before: u32,
-    /// As `next`, for the other direction: once the packet before it is out.
-    out: u32,
-    in_hand: Segment,
-}
-
-/// What the server's packets do. Written by them alone.
-#[repr(C)]
-struct Server {
-    /// Requests that have their final answer.
-    answered: u32,
-    /// Of which request the exchange is being shipped.
-    shipping: u32,
-    /// The sequence number of the next byte, once `is_seen`.
-    next: u32,
-    is_seen: u32,
-    /// Not 0 where the connection is shipped whole for what the server sent.
-    is_whole: u32,
-    /// Bytes that may still be shipped of the answer.
-    stream: u32,
-    /// As `next`, for the other direction: once the packet before it is out; while `is_out`.
-    out: u32,
-    is_out: u32,
-    in_hand: Segment,
-}
-
-/// [`Client::state`]: nothing was seen.
-const FRESH: u32 = 0;
-/// [`Client::state`]: in the head of a request.
-const HEAD: u32 = 1;
-/// [`Client::state`]: in the body, or behind it.
-const BODY: u32 = 2;
-/// [`Client::state`]: the connection is shipped whole.
-const WHOLE: u32 = 3;
 
 /// What a packet was to its direction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -581,42 +525,6 @@ impl Default for Slot {
     }
 }
 
-impl Client {
-    const fn new() -> Self {
-        Self {
-            left: 0,
-            state: FRESH,
-            next: 0,
-            acked: 0,
-            begun: 0,
-            scan_at: 0,
-            stream: 0,
-            length_at: 0,
-            first: 0,
-            payload_at: 0,
-            before: 0,
-            out: 0,
-            in_hand: Segment::NONE,
-        }
-    }
-}
-
-impl Server {
-    const fn new() -> Self {
-        Self {
-            answered: 0,
-            shipping: 0,
-            next: 0,
-            is_seen: 0,
-            is_whole: 0,
-            stream: 0,
-            out: 0,
-            is_out: 0,
-            in_hand: Segment::NONE,
-        }
-    }
-}
-
 /// A retransmission: what it brings is known, but for the end of its direction.
 #[inline(always)]
 fn seen_before<W: World>(segment: &Segment, settled: Settled, world: &mut W) -> Taken {
@@ -624,32 +532,6 @@ fn seen_before<W: World>(segment: &Segment, settled: Settled, world: &mut W) -> 
         world.ship(segment.up_to(0), settled);
     }
     Taken::Old
-}
-
-/// Passes a segment through the slot: what comes out, the verifier knows nothing of. So the ways by
-/// which the kernel's side read the headers are one from here on.
-#[inline(always)]
-fn through(place: &mut Segment, segment: Segment) -> Segment {
-    let place = core::ptr::from_mut(place);
-    // SAFETY: a reference.
-    unsafe {
-        place.write_volatile(segment);
-        place.read_volatile()
-    }
-}
-
-/// Reads what the other direction writes.
-#[inline(always)]
-fn read(word: &u32) -> u32 {
-    // SAFETY: a reference. Volatile, so that two such reads keep their order.
-    unsafe { core::ptr::from_ref(word).read_volatile() }
-}
-
-/// Writes what the other direction reads.
-#[inline(always)]
-fn write(word: &mut u32, value: u32) {
-    // SAFETY: a reference. Volatile, so that two such writes keep their order.
-    unsafe { core::ptr::from_mut(word).write_volatile(value) };
 }
 
 /// Whether a sequence number lies before another one, or is the same (RFC 9293 section 3.4).

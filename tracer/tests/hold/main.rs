@@ -1,0 +1,184 @@
+//! The hold of the kernel side, as compiled for the host: random conversations go through it, and
+//! what it ships through the pipeline; the cases must be those of the whole traffic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test and its helpers"
+)]
+
+mod host;
+mod talk;
+
+use std::time::Duration;
+
+use host::{LetsGo, Out, hold, hold_with, take};
+use proptest::prelude::*;
+use talk::{Exchange, Shipped, Talk, lets_go, talk};
+use tracer_common::SETTLED_BOTH;
+use tracer_common::hold::{Settled, Slot};
+use tracer403::model::{self, Timestamp};
+use tracer403::pipeline::{Options, Pipeline};
+use tracer403::source::{Frame, Record, Vantage};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_refusal_is_lost_and_none_made_up(talk in talk(), lets_go in lets_go()) {
+        let packets = talk.packets();
+        let all = cases(packets.iter().map(|p| p.shipped(u32::MAX, Settled::UNKNOWN)));
+        let (shipped, let_go) = hold(&packets, lets_go);
+        let held = cases(shipped.into_iter());
+        prop_assert_eq!(&held, &all, "let go: {}", let_go);
+    }
+}
+
+/// Each direction has its own CPU: while an answer is taken in, the next packet of the request may be
+/// taken in too, between any two steps.
+#[test]
+fn what_comes_meanwhile_does_not_overtake_the_request() {
+    let talk = Talk {
+        exchanges: vec![Exchange {
+            status: 403,
+            body: 20_000,
+            is_early: true,
+            ..Exchange::plain()
+        }],
+        ..Talk::plain()
+    };
+    let mut packets = talk.packets();
+    let at = packets.iter().position(|p| p.is_from_server && !p.is_syn);
+    let [answer, next] = [0, 1].map(|n| at.unwrap() + n);
+    assert!(!packets[next].is_from_server);
+    let meanwhile = packets.remove(next);
+    let mut steps = 0;
+    loop {
+        let (shipped, _, left) =
+            hold_with(&packets, LetsGo::All, Some((answer, steps, &meanwhile)));
+        let said = cases(shipped.into_iter());
+        assert_eq!(said.len(), 1, "at step {steps}");
+        assert_eq!(said[0].0.as_deref(), Some(&b"/r0"[..]), "at step {steps}");
+        if left > 0 {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 5, "{steps} steps");
+}
+
+#[test]
+fn a_head_is_followed_as_long_as_it_is_held() {
+    for padding in [0, 400, 1_000, 2_000, 3_000, 3_900] {
+        let talk = Talk {
+            exchanges: vec![Exchange {
+                padding,
+                body: 0,
+                ..Exchange::plain()
+            }],
+            ..Talk::plain()
+        };
+        let (_, let_go) = hold(&talk.packets(), LetsGo::All);
+        assert_eq!(let_go, 1, "padding of {padding} bytes");
+    }
+}
+
+#[test]
+fn a_head_of_short_lines_is_followed_as_far_as_its_search_goes() {
+    let mut talk = Talk {
+        exchanges: vec![Exchange::plain()],
+        ..Talk::plain()
+    };
+    for (lines, is_followed) in [(100, true), (2_000, false)] {
+        talk.exchanges[0].more = "a:\n".repeat(lines);
+        let (shipped, let_go) = hold(&talk.packets(), LetsGo::All);
+        assert_eq!(let_go, u64::from(is_followed), "{lines} lines");
+        assert!(!shipped.is_empty());
+    }
+}
+
+#[test]
+fn a_route_is_a_method_and_a_path() {
+    let route = |method, target: &str| {
+        let talk = Talk {
+            exchanges: vec![Exchange {
+                method,
+                target: target.to_owned(),
+                ..Exchange::plain()
+            }],
+            ..Talk::plain()
+        };
+        let packets = talk.packets();
+        let mut slot = Box::new(Slot::new());
+        let request = packets.iter().find(|p| p.segment.len > 0).unwrap();
+        let out = Out::new(LetsGo::All);
+        take(&raw mut *slot, request, None, &out);
+        slot.route()
+    };
+    let order = route("POST", "/order");
+    assert_eq!(order, route("POST", "/order?id=1"));
+    assert_eq!(order, route("POST", "/order?id=222222222222222222222222"));
+    assert_ne!(order, route("PUT", "/order"));
+    assert_ne!(order, route("POST", "/orders"));
+    assert_ne!(route("GET", "/12345678/a"), route("GET", "/12345678/b"));
+}
+
+#[test]
+fn what_passes_is_let_go() {
+    let exchange = |status| Exchange {
+        status,
+        ..Exchange::plain()
+    };
+    let talk = Talk {
+        exchanges: vec![exchange(200), exchange(403), exchange(200), exchange(404)],
+        ..Talk::plain()
+    };
+    let packets = talk.packets();
+    let (shipped, let_go) = hold(&packets, LetsGo::All);
+    assert_eq!(let_go, 3);
+    // The handshake, the end, and one request with its answer.
+    assert_eq!(shipped.len(), 2 + 2 + 2);
+    assert_eq!(cases(shipped.into_iter()).len(), 1);
+}
+
+// ---------------------------------------------------------------------------------------------
+
+/// What a case says: request line, status, and the answer's body.
+type Said = (Option<Vec<u8>>, Option<u16>, Option<Vec<u8>>);
+
+fn cases(packets: impl Iterator<Item = Shipped>) -> Vec<Said> {
+    let mut pipeline = Pipeline::new(Options::default());
+    let mut last = Timestamp::default();
+    for packet in packets {
+        last = Timestamp::from_nanos(packet.at);
+        pipeline.push(Record::Packet(Frame {
+            at: last,
+            link_type: 101,
+            wire_len: packet.wire_len,
+            data: &packet.bytes,
+            vantage: Vantage {
+                settled: (packet.settled.says == SETTLED_BOTH).then_some(model::Settled {
+                    own: packet.settled.own,
+                    peer: packet.settled.peer,
+                }),
+                ..Vantage::default()
+            },
+        }));
+    }
+    pipeline.push(Record::Tick {
+        at: last.plus(Duration::from_secs(60)),
+    });
+    pipeline.finish();
+    let mut said = Vec::new();
+    while let Some(case) = pipeline.next_case() {
+        let exchange = case.exchange();
+        let request = exchange.request.as_ref().map(|r| r.target().to_vec());
+        let answer = exchange.response.as_ref();
+        said.push((
+            request,
+            answer.map(|r| r.status),
+            answer.map(|r| r.message.body.kept.clone()),
+        ));
+    }
+    said
+}
