@@ -162,6 +162,10 @@ impl Ledger {
                 let asked = held.wakes_at.take();
                 assert!(asked.is_some(), "woken at {at} without having asked");
             }
+            Event::Joined { other } => {
+                assert!(!self.open.contains_key(&other), "{other:?} told of before");
+                assert!(self.closed.insert(other), "{other:?} again");
+            }
             Event::Closed { .. } => {
                 assert!(accounts.iter().all(|account| account.ended));
                 self.open.remove(&conn.id);
