@@ -198,15 +198,24 @@ impl Side {
 
     /// Steps over bytes that are missing.
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
+        if self.ends_in_gap(len, kind, cx) {
+            self.lose_messages(cx);
+            self.lose();
+        }
+    }
+
+    /// Steps over bytes that are missing; `true` where the message under way does not go on behind
+    /// them.
+    fn ends_in_gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) -> bool {
         self.last_at = cx.at;
         if self.tls {
-            return;
+            return false;
         }
         match &mut self.state {
             State::Doubtful(body) => {
                 self.state = State::Body(*body);
                 self.refeed(cx);
-                return self.gap(len, kind, cx);
+                return self.ends_in_gap(len, kind, cx);
             }
             State::Body(Body::Length(left)) if len <= *left => {
                 *left -= len;
@@ -215,13 +224,17 @@ impl Side {
                 if over {
                     self.finish(cx);
                 }
-                return;
+                return false;
             }
             State::Body(Body::Chunked(chunked)) if len <= chunked.left() => {
                 chunked.skip(len);
-                return self.body_gap(len, kind, cx);
+                self.body_gap(len, kind, cx);
+                return false;
             }
-            State::Body(Body::UntilClose) => return self.body_gap(len, kind, cx),
+            State::Body(Body::UntilClose) => {
+                self.body_gap(len, kind, cx);
+                return false;
+            }
             State::Body(Body::Length(left)) => {
                 let left = *left;
                 self.body_gap(left, kind, cx);
@@ -241,18 +254,28 @@ impl Side {
             }
             State::Lost => cx.odd(Anomaly::Gap),
         }
-        self.lose_messages(cx);
-        self.lose();
+        true
     }
 
-    /// Steps over messages that were left out, whole: the next one begins behind them.
+    /// Steps over messages that were left out, whole: the next one begins behind them. The one under
+    /// way may end in them, but no other that is waited for.
     pub(super) fn left_out(&mut self, len: u64, cx: &mut Context<'_>) {
-        if matches!(self.state, State::Opening | State::Start) && self.buf.is_empty() {
+        let is_between = matches!(self.state, State::Opening | State::Start);
+        if is_between && self.buf.is_empty() {
             self.last_at = cx.at;
             self.state = State::Start;
             return;
         }
-        self.gap(len, GapKind::Skipped, cx);
+        let was_lost = matches!(self.state, State::Lost);
+        if self.ends_in_gap(len, GapKind::Skipped, cx) {
+            if was_lost {
+                self.lose_messages(cx);
+            } else if is_between && self.dir == Direction::ServerToClient {
+                // Not even its first line was there.
+                cx.shared.outstanding.lose_answer();
+            }
+            self.lose();
+        }
         if matches!(self.state, State::Lost) && !self.tls {
             self.state = State::Start;
         }

@@ -123,6 +123,35 @@ fn a_route_is_a_method_and_a_path() {
     assert_ne!(route("GET", "/12345678/a"), route("GET", "/12345678/b"));
 }
 
+/// Of an answer that is shipped as a sample, the rest is left out, wherever it was cut.
+#[test]
+fn the_rest_of_a_sample_hides_no_answer() {
+    let mut talk = Talk {
+        exchanges: vec![
+            Exchange {
+                method: "PUT",
+                answer: 165,
+                answer_is_chunked: true,
+                ..Exchange::plain()
+            },
+            Exchange {
+                status: 403,
+                is_pipelined: true,
+                ..Exchange::plain()
+            },
+            Exchange::plain(),
+        ],
+        ..Talk::plain()
+    };
+    for segment in [13, 20, 150] {
+        talk.segment = segment;
+        let (shipped, _) = hold(&talk.packets(), LetsGo::SomeRoutes);
+        let said = cases(shipped.into_iter());
+        assert_eq!(said.len(), 1, "segments of {segment} bytes");
+        assert_eq!(said[0].0.as_deref(), Some(&b"/r1"[..]));
+    }
+}
+
 #[test]
 fn what_passes_is_let_go() {
     let exchange = |status| Exchange {
