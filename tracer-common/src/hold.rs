@@ -47,8 +47,8 @@ const BODY_MAX: u64 = 1 << 29;
 pub struct Slot {
     client: Client,
     server: Server,
-    /// The server's address; IPv4 in the first four bytes.
-    pub server_addr: [u8; 16],
+    /// The server's address, in network order; IPv4 in the first word.
+    pub server_addr: [u32; 4],
     /// The server's port.
     pub server_port: u16,
     /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
@@ -89,7 +89,7 @@ impl Slot {
         Self {
             client: Client::new(),
             server: Server::new(),
-            server_addr: [0; 16],
+            server_addr: [0; 4],
             server_port: 0,
             family: 0,
             record: PacketRecord::new(),
@@ -317,10 +317,17 @@ impl Slot {
     #[inline(always)]
     fn begin<W: World>(&mut self, segment: &Segment, world: &mut W) -> Held {
         let is_pending = self.server.answered != self.client.begun;
-        if is_pending
-            || !scan::is_request(&world.start(segment.payload_at))
-            || segment.payload_at > HEADERS_MAX
-        {
+        if is_pending || segment.payload_at > HEADERS_MAX {
+            return Held::Lost;
+        }
+        let whole = segment.payload_at + segment.len;
+        let held = whole.min(HELD_MAX);
+        if !world.hold_first(&mut self.room, held) {
+            world.count(counter::UNREADABLE);
+            return Held::Lost;
+        }
+        scan::close(&mut self.room, held);
+        if !scan::is_request(&scan::start(&self.room, segment.payload_at)) {
             return Held::Lost;
         }
         // What lies before the first is not known to be left out.
@@ -329,8 +336,6 @@ impl Slot {
             0 => segment.ack,
             _ => read(&self.server.out),
         };
-        let whole = segment.payload_at + segment.len;
-        let held = whole.min(HELD_MAX);
         self.record = world.record();
         self.record.captured_len = held;
         self.record.wire_len = whole;
@@ -338,10 +343,6 @@ impl Slot {
         self.record.settled = if is_first { 0 } else { SETTLED_BOTH };
         self.record.settled_own = segment.seq;
         self.record.settled_peer = peer;
-        if !world.hold_first(&mut self.room, held) {
-            world.count(counter::UNREADABLE);
-            return Held::Lost;
-        }
         world.count(counter::HELD);
         let client = &mut self.client;
         client.state = HEAD;
@@ -411,6 +412,7 @@ impl Slot {
             copied += len;
         }
         self.record.captured_len = held + copied;
+        scan::close(&mut self.room, held + copied);
         // Its header no longer says how long it is: as with segmentation offload, nothing does.
         let at = scan::LENGTH_FIELDS & u32::from(self.record.length_at);
         scan::clear(&mut self.room, at);
@@ -425,7 +427,6 @@ impl Slot {
             at: read(&self.client.scan_at),
             length_at: read(&self.client.length_at),
         };
-        scan::close(&mut self.room, held);
         match scan.run(&self.room, held) {
             End::Known { head_end, length } => {
                 let seen = u64::from(whole - head_end.min(whole));

@@ -6,11 +6,10 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::sk_buff::SkBuff;
-use tracer_common::hold::{
-    Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Segment, Settled, Slot, World, status,
-};
+use tracer_common::hold::{Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Settled, Slot, World, status};
 use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
+use crate::headers::{self, Found, Headers};
 use crate::packet::{self, Place};
 use crate::settings::{is_traced, wants_status};
 use crate::{emit, owner, talk};
@@ -43,17 +42,28 @@ const ROUTE_EVERY: u64 = 200_000_000;
 /// The ends of a connection.
 #[repr(C)]
 struct Ends {
-    client: [u8; 16],
-    server: [u8; 16],
+    client: [u32; 4],
+    server: [u32; 4],
     netns: u64,
     client_port: u16,
     server_port: u16,
     padding: u32,
 }
 
-const ACK: u8 = 0x10;
-const SYN: u8 = 0x02;
-const FIN_OR_RST: u8 = 0x05;
+impl Ends {
+    /// The client comes first.
+    #[inline(always)]
+    fn new([client, server]: [[u32; 4]; 2], netns: u64, ports: [u16; 2]) -> Self {
+        Self {
+            client,
+            server,
+            netns,
+            client_port: ports[0],
+            server_port: ports[1],
+            padding: 0,
+        }
+    }
+}
 
 /// How a packet is shipped.
 pub struct Shipped {
@@ -86,72 +96,39 @@ impl Shipped {
 /// shipped, if at all. What is no plain TCP of one traced port is shipped as it is.
 #[inline(always)]
 pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped> {
-    match place {
-        // The socket's ports, without a look at the packet.
-        Place::Socket if !socket_is_traced(skb) => return None,
-        _ => {}
-    }
-    let ip_at = packet::ip_at(skb, link)?;
-    let head = packet::load::<40>(skb, ip_at)?;
-    let (tcp_at, ip_len, length_at) = match head[0] {
-        0x45 if head[9] == packet::TCP && packet::u16(&head, 6) & 0x3fff == 0 => {
-            (ip_at + 20, packet::u16(&head, 2).into(), ip_at + 2)
-        }
-        0x60..=0x6f if head[6] == packet::TCP => {
-            let len = u32::from(packet::u16(&head, 4));
-            let whole = if len == 0 { 0 } else { len + 40 };
-            (ip_at + 40, whole, ip_at + 4)
-        }
-        // Options, extension headers and fragments are for the tool.
-        _ if packet::is_traced(skb, link)? => return AS_IT_IS,
-        _ => return None,
+    let Headers {
+        source,
+        target,
+        from,
+        to,
+        is_v4,
+        is_loopback,
+        syn,
+        ack,
+        segment,
+    } = match headers::read(skb, link) {
+        Found::Plain(headers) => headers,
+        // For the tool.
+        Found::Special if packet::is_traced(skb, link)? => return AS_IT_IS,
+        Found::Special | Found::Short => return None,
     };
-    let tcp = packet::load::<20>(skb, tcp_at)?;
-    let (from, to) = (packet::u16(&tcp, 0), packet::u16(&tcp, 2));
     let is_from_server = match (is_traced(from), is_traced(to)) {
         (false, false) => return None,
         (true, true) => return AS_IT_IS,
         (is_from_server, _) => is_from_server,
     };
-    let payload_at = tcp_at + u32::from(tcp[12] >> 4) * 4;
-    let end = match ip_len {
-        // Too long for the field.
-        0 => skb.len(),
-        len => (ip_at + len).min(skb.len()),
-    };
-    let len = end.saturating_sub(payload_at);
-    let flags = tcp[13];
-    let closes = flags & FIN_OR_RST != 0;
-    if len == 0 && !closes && flags & SYN == 0 {
+    if segment.len == 0 && !segment.closes && !syn {
         return None;
     }
-    let mut ends = Ends {
-        client: [0; 16],
-        server: [0; 16],
-        netns: 0,
-        client_port: to,
-        server_port: from,
-        padding: 0,
+    // Only there can two connections have the same addresses.
+    let netns = match is_loopback {
+        true => packet::netns(skb, place),
+        false => 0,
     };
-    let (source, target) = match is_from_server {
-        true => (&mut ends.server, &mut ends.client),
-        false => {
-            (ends.client_port, ends.server_port) = (from, to);
-            (&mut ends.client, &mut ends.server)
-        }
+    let ends = match is_from_server {
+        true => Ends::new([target, source], netns, [to, from]),
+        false => Ends::new([source, target], netns, [from, to]),
     };
-    let is_loopback = if head[0] == 0x45 {
-        source[..4].copy_from_slice(&head[12..16]);
-        target[..4].copy_from_slice(&head[16..20]);
-        head[12] == 127
-    } else {
-        source.copy_from_slice(&head[8..24]);
-        target.copy_from_slice(&head[24..40]);
-        head[8] == 0 && head[23] == 1
-    };
-    if is_loopback {
-        ends.netns = packet::netns(skb, place);
-    }
     let slot = HOLD.get_ptr_mut(&ends);
     emit::count(counter::PACKETS);
     let mut hands = Hands {
@@ -163,26 +140,18 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         longest: 0,
         settled: Settled::UNKNOWN,
     };
-    let segment = Segment {
-        seq: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
-        ack: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
-        payload_at,
-        len,
-        length_at: length_at as u16,
-        closes,
-    };
     let slot = match slot {
         Some(slot) => slot,
-        None if flags & SYN != 0 || len == 0 => return AS_IT_IS,
+        None if syn || segment.len == 0 => return AS_IT_IS,
         None if is_from_server => {
             // Its request was not held.
-            if !status(&hands.start(payload_at)).is_some_and(wants_status) {
+            if !status(&hands.start(segment.payload_at)).is_some_and(wants_status) {
                 return None;
             }
             emit::count(counter::UNHELD);
             return AS_IT_IS;
         }
-        None => match new_slot(&ends, head[0] == 0x45) {
+        None => match new_slot(&ends, is_v4) {
             Some(slot) => slot,
             None => {
                 emit::count(counter::HOLD_FULL);
@@ -193,13 +162,13 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     // SAFETY: map values stay mapped while a program runs. That another CPU works on the same one is
     // what the halves of a slot are made for.
     let slot = unsafe { &mut *slot };
-    if flags & SYN != 0 {
-        if flags & ACK == 0 {
+    if syn {
+        if !ack {
             slot.reset();
         }
         return AS_IT_IS;
     }
-    if len == 0 {
+    if segment.len == 0 {
         slot.close(is_from_server, &mut hands);
     } else if is_from_server {
         slot.from_server(&segment, &mut hands);
@@ -237,16 +206,6 @@ fn new_slot(ends: &Ends, is_v4: bool) -> Option<*mut Slot> {
         (*slot).family = if is_v4 { AF_INET } else { AF_INET6 } as u16;
     }
     Some(slot)
-}
-
-/// Whether the socket of a packet has a traced port.
-#[inline(always)]
-fn socket_is_traced(skb: &SkBuff) -> bool {
-    // SAFETY: the context is that of the running program, at a socket.
-    let (local, remote) = unsafe { ((*skb.skb).local_port, (*skb.skb).remote_port) };
-    // The peer's is in network order, in whichever half: a listening socket has none.
-    let remote = u32::from_be(remote);
-    is_traced(local as u16) || is_traced(remote as u16) || remote == 0
 }
 
 /// The packet in hand, and what is to be shipped.

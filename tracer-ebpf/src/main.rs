@@ -9,6 +9,7 @@
 
 mod emit;
 mod exec;
+mod headers;
 mod hold;
 mod owner;
 mod packet;

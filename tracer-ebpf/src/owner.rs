@@ -68,7 +68,8 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
     if moved <= 0 {
         return;
     }
-    let common = SockCommon::read(sock);
+    // SAFETY: it does.
+    let common = unsafe { SockCommon::read(sock) };
     if !matches!(u32::from(common.family), AF_INET | AF_INET6)
         || !traced(common.num, common.remote_port())
     {
@@ -76,9 +77,6 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
             talk::sent(sock, &common);
         }
         return;
-    }
-    if used == USED_RECEIVED && is_traced(common.num) {
-        talk::serves();
     }
     // SAFETY: `sock` comes from the context of a BTF tracepoint, so the kernel vouches for it.
     let cookie = unsafe { bpf_get_socket_cookie(sock) };
@@ -90,6 +88,9 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
         if unsafe { *slot(reported, used) } == thread {
             return;
         }
+    }
+    if used == USED_RECEIVED && is_traced(common.num) {
+        talk::serves();
     }
     // SAFETY: as for the cookie; null for what is no TCP socket.
     if unsafe { bpf_skc_to_tcp_sock(sock) }.is_null() || !report(sock, &common, cookie, used) {

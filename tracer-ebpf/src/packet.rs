@@ -5,6 +5,7 @@
 //! offload a packet is longer than that field can say.
 
 use core::hint::black_box;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{
     bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes,
@@ -37,6 +38,10 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
     if seen_before {
         return;
     }
+    // The socket's ports, without a look at the packet.
+    if place == Place::Socket && !socket_is_traced(skb) {
+        return;
+    }
     if HOLDING.load() != 0 {
         if let Some(shipped) = hold::take(skb, hook, link, place) {
             ship(skb, hook, link, place, shipped.longest, shipped.settled);
@@ -60,6 +65,16 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 
+/// Whether the socket of a packet has a traced port.
+#[inline(always)]
+fn socket_is_traced(skb: &SkBuff) -> bool {
+    // SAFETY: the context is that of the running program, at a socket.
+    let (local, remote) = unsafe { ((*skb.skb).local_port, (*skb.skb).remote_port) };
+    // The peer's is in network order, in whichever half: a listening socket has none.
+    let remote = u32::from_be(remote);
+    traced(local as u16, remote as u16) || remote == 0
+}
+
 /// Whether this is TCP with a traced port. A later fragment of a TCP datagram does not tell its
 /// ports; it counts as traced, for the tool puts fragments together. `None` where the packet is
 /// too short to be TCP.
@@ -67,19 +82,21 @@ const ETHERTYPE_QINQ: u16 = 0x88a8;
 pub fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
     let ip = ip_at(skb, link)?;
     // The shortest packet of TCP over IP has 40 bytes: both IPv4 headers, or that of IPv6.
-    let head: [u8; 40] = load(skb, ip)?;
-    let (tcp, fragment) = match head[0] >> 4 {
+    let head = headers::<10>(skb, ip)?;
+    let word = |at: usize| u32::from_be(head[at]);
+    let (tcp, fragment) = match word(0) >> 28 {
         4 => {
-            if head[9] != TCP {
+            if word(2) >> 16 & 0xff != u32::from(TCP) {
                 return None;
             }
-            let header_len = u32::from(head[0] & 0x0f) * 4;
-            if header_len == 20 && u16(&head, 6) & IPV4_FRAGMENT_OFFSET == 0 {
-                return Some(traced(u16(&head, 20), u16(&head, 22)));
+            let header_len = (word(0) >> 24 & 0x0f) * 4;
+            let fragment = word(1) & IPV4_FRAGMENT_OFFSET != 0;
+            if header_len == 20 && !fragment {
+                return Some(traced((word(5) >> 16) as u16, word(5) as u16));
             }
-            (ip + header_len, u16(&head, 6) & IPV4_FRAGMENT_OFFSET != 0)
+            (ip + header_len, fragment)
         }
-        6 => tcp_after_ipv6(skb, ip + IPV6_HEADER, head[6])?,
+        6 => tcp_after_ipv6(skb, ip + IPV6_HEADER, (word(1) >> 8) as u8)?,
         _ => return None,
     };
     if fragment {
@@ -113,7 +130,7 @@ fn ip_after_ethernet(skb: &SkBuff) -> Option<u32> {
 }
 
 pub const TCP: u8 = 6;
-const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
+const IPV4_FRAGMENT_OFFSET: u32 = 0x1fff;
 const IPV6_HEADER: u32 = 40;
 const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
 /// Extension headers of a packet that are stepped over. Each may occur once (RFC 8200 section 4.1),
@@ -288,11 +305,36 @@ fn ifindex(skb: &SkBuff) -> u32 {
 /// Bytes of the packet at an offset; `None` where it ends before.
 #[inline(always)]
 pub fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    // SAFETY: the array has room for the `N` bytes that are asked for.
+    load_as(skb, offset)
+}
+
+/// Headers at an offset, in 32-bit words as they lie there; `None` where the packet ends before.
+///
+/// They nearly always lie in the linear part, where no helper is needed.
+#[inline(always)]
+pub fn headers<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
+    // SAFETY: the context is that of the running program.
+    let (data, end) = unsafe { ((*skb.skb).data as usize, (*skb.skb).data_end as usize) };
+    let from = data + offset as usize;
+    if from + size_of::<[u32; N]>() > end {
+        return load_as(skb, offset);
+    }
+    // SAFETY: they lie before the end; unaligned reads are fine with the verifier where they are
+    // with the machine.
+    Some(unsafe { (from as *const [u32; N]).read_unaligned() })
+}
+
+/// `T` is made of integers, so that any bytes are one.
+#[inline(always)]
+fn load_as<T>(skb: &SkBuff, offset: u32) -> Option<T> {
+    // Left as it is: zeros would be written one by one, and the helper writes all of it.
+    let mut value = MaybeUninit::<T>::uninit();
+    let len = size_of::<T>() as u32;
+    // SAFETY: there is room for what is asked for.
     let failed =
-        unsafe { bpf_skb_load_bytes(skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
-    (failed == 0).then_some(bytes)
+        unsafe { bpf_skb_load_bytes(skb.skb.cast(), offset, value.as_mut_ptr().cast(), len) };
+    // SAFETY: it was written.
+    (failed == 0).then(|| unsafe { value.assume_init() })
 }
 
 /// A big-endian number in a header. The offset is a constant below the array's length.

@@ -5,39 +5,48 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use tracer_common::AF_INET;
 
-/// The beginning of the kernel's `struct sock_common`, unchanged since Linux 3.13. The fields are
-/// in network order but for `num`.
-#[repr(C)]
-#[derive(Default)]
+/// What is always asked of the beginning of the kernel's `struct sock_common`, unchanged since Linux
+/// 3.13.
 pub struct SockCommon {
-    daddr: [u8; 4],
-    rcv_saddr: [u8; 4],
-    hash: u32,
-    dport: [u8; 2],
+    dport: u16,
     /// The socket's own port.
     pub num: u16,
     /// Its address family.
     pub family: u16,
 }
 
-/// Where IPv6 addresses lie in `struct sock_common`, in bytes: peer's and own.
+/// Where fields lie in `struct sock_common`, in bytes.
+const DADDR: usize = 0;
+const RCV_SADDR: usize = 4;
+const PORTS: usize = 12;
+const FAMILY: usize = 16;
 const V6_DADDR: usize = 56;
 const V6_RCV_SADDR: usize = 72;
 
 impl SockCommon {
-    /// Reads it.
+    /// Reads it, without a helper: as with all that a BTF tracepoint is given, the verifier knows
+    /// the type, and the kernel sees to it that a bad address reads as zeros.
+    ///
+    /// # Safety
+    /// `sock` must come from the context of a BTF tracepoint.
     #[inline(always)]
-    pub fn read(sock: *const c_void) -> Self {
-        let mut common = Self::default();
-        // SAFETY: the fields are integers and arrays of bytes.
-        unsafe { read_into(&raw mut common, sock.cast()) };
-        common
+    pub unsafe fn read(sock: *const c_void) -> Self {
+        let sock = sock.cast::<u8>();
+        // SAFETY: the caller's. Volatile, so that no two are read as one, which has no type.
+        let (ports, family) = unsafe {
+            (
+                sock.add(PORTS).cast::<u32>().read_volatile(),
+                sock.add(FAMILY).cast::<u16>().read_volatile(),
+            )
+        };
+        let [dport, num] = [ports as u16, (ports >> 16) as u16];
+        Self { dport, num, family }
     }
 
     /// The peer's port.
     #[inline(always)]
     pub fn remote_port(&self) -> u16 {
-        u16::from_be_bytes(self.dport)
+        u16::from_be(self.dport)
     }
 
     /// Writes the addresses of an IPv4 or IPv6 socket, own and peer's.
@@ -51,22 +60,20 @@ impl SockCommon {
         local: *mut [u8; 16],
         remote: *mut [u8; 16],
     ) {
+        let sock = sock.cast::<u8>();
         // SAFETY: the caller's.
         unsafe {
             if u32::from(self.family) == AF_INET {
-                local.write(widen(self.rcv_saddr));
-                remote.write(widen(self.daddr));
+                local.write([0; 16]);
+                remote.write([0; 16]);
+                read_into(local.cast::<[u8; 4]>(), sock.wrapping_add(RCV_SADDR));
+                read_into(remote.cast::<[u8; 4]>(), sock.wrapping_add(DADDR));
             } else {
-                read_into(local, sock.cast::<u8>().wrapping_add(V6_RCV_SADDR));
-                read_into(remote, sock.cast::<u8>().wrapping_add(V6_DADDR));
+                read_into(local, sock.wrapping_add(V6_RCV_SADDR));
+                read_into(remote, sock.wrapping_add(V6_DADDR));
             }
         }
     }
-}
-
-#[inline(always)]
-fn widen([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
 /// Reads kernel memory; zeros where there is none at that address.

@@ -103,7 +103,8 @@ pub fn connecting(ctx: &BtfTracePointContext) {
     }
     let sock: *mut c_void = ctx.arg(0);
     // The peer is in there by now; an own port that nobody asked for is not.
-    let common = SockCommon::read(sock);
+    // SAFETY: it comes from the context of a BTF tracepoint.
+    let common = unsafe { SockCommon::read(sock) };
     if HOLDING.load() != 0 {
         if is_traced(common.remote_port()) {
             // SAFETY: `sock` comes from the context of a BTF tracepoint.
@@ -140,7 +141,9 @@ pub fn left_out(slot: &Slot, thread: u64) {
         (&raw mut (*record).local_port).write(0);
         (&raw mut (*record).remote_port).write(slot.server_port);
         (&raw mut (*record).local_addr).write([0; 16]);
-        (&raw mut (*record).remote_addr).write(slot.server_addr);
+        (&raw mut (*record).remote_addr)
+            .cast::<[u32; 4]>()
+            .write(slot.server_addr);
         (&raw mut (*record).path_len).write(0);
     }
     emit::submit(entry);

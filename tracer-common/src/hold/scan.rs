@@ -136,6 +136,15 @@ pub(super) fn word(room: &[u8; ROOM], at: u32) -> u64 {
     u64::from_le(value)
 }
 
+/// The sixteen bytes at an offset, which wraps at [`HELD_MAX`].
+#[inline(always)]
+pub(super) fn start(room: &[u8; ROOM], at: u32) -> [u8; 16] {
+    // What the compiler knows of it, the verifier may not: the wrapping has to stay.
+    let at = core::hint::black_box(at);
+    let words = u128::from(word(room, at)) | u128::from(word(room, at + 8)) << 64;
+    words.to_le_bytes()
+}
+
 /// One load, which the machines that the kernel side runs on do at any address. The compiler would
 /// make eight of it for this target.
 #[cfg(target_arch = "bpf")]
