@@ -16,6 +16,8 @@ use crate::model::{Exchange, Timestamp};
 #[derive(Debug)]
 pub(super) struct Recent {
     entries: VecDeque<Entry>,
+    /// What each [`BLOCK`] of the entries has in common; of the first, some may be gone.
+    blocks: VecDeque<Block>,
     /// Addresses at which a client was seen, and at which a server.
     asking: HashSet<IpAddr>,
     serving: HashSet<IpAddr>,
@@ -38,6 +40,18 @@ pub(super) struct Entry {
     bytes: usize,
 }
 
+/// When the exchanges of a block were under way: most cases are told long after most of what is kept
+/// here began, or was over, and need not look at each.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    len: usize,
+    first_started_at: Timestamp,
+    last_over_at: Timestamp,
+}
+
+/// Exchanges in a block.
+const BLOCK: usize = 64;
+
 /// Exchanges looked at for one case, the latest first. Bounds the work for a case on a host with
 /// many requests in flight.
 const LOOKED_AT: usize = 512;
@@ -50,6 +64,7 @@ impl Recent {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             entries: VecDeque::new(),
+            blocks: VecDeque::new(),
             asking: HashSet::new(),
             serving: HashSet::new(),
             too_many_addresses: false,
@@ -83,6 +98,19 @@ impl Recent {
         }
         let bytes = cost(&exchange);
         self.bytes += bytes;
+        let started_at = exchange.started_at();
+        match self.blocks.back_mut() {
+            Some(block) if block.len < BLOCK => {
+                block.len += 1;
+                block.first_started_at = block.first_started_at.min(started_at);
+                block.last_over_at = block.last_over_at.max(at);
+            }
+            _ => self.blocks.push_back(Block {
+                len: 1,
+                first_started_at: started_at,
+                last_over_at: at,
+            }),
+        }
         self.entries.push_back(Entry {
             exchange,
             at,
@@ -98,7 +126,17 @@ impl Recent {
             if !is_old {
                 self.forgotten_until = self.forgotten_until.max(Some(oldest.at));
             }
-            self.entries.pop_front();
+            self.pop_front();
+        }
+    }
+
+    fn pop_front(&mut self) {
+        self.entries.pop_front();
+        if let Some(block) = self.blocks.front_mut() {
+            block.len -= 1;
+            if block.len == 0 {
+                self.blocks.pop_front();
+            }
         }
     }
 
@@ -107,22 +145,32 @@ impl Recent {
         let mut all = self.forgotten_until.is_none_or(|gone| gone < from);
         let mut found = Vec::new();
         let mut older = 0;
-        for entry in self.entries.iter_mut().rev() {
+        let mut entries = self.entries.iter_mut().rev();
+        'blocks: for block in self.blocks.iter().rev() {
             // They are in the order of their ends; but a file holds the packets case by case, so
             // that the ends of those that were under way together step back and forth.
-            if entry.at < from {
-                older += 1;
-                if older > OLDER {
-                    break;
-                }
+            let is_older = block.last_over_at < from;
+            if is_older {
+                older += block.len;
+            }
+            if older > OLDER {
+                break;
+            }
+            if is_older || block.first_started_at > until {
+                // Not one by one.
+                entries.nth(block.len - 1);
                 continue;
             }
-            if entry.exchange.started_at() <= until {
-                if found.len() == LOOKED_AT {
-                    all = false;
-                    break;
+            for entry in entries.by_ref().take(block.len) {
+                if entry.at < from {
+                    older += 1;
+                } else if entry.exchange.started_at() <= until {
+                    if found.len() == LOOKED_AT {
+                        all = false;
+                        break 'blocks;
+                    }
+                    found.push(entry);
                 }
-                found.push(entry);
             }
         }
         (found, all)
@@ -160,6 +208,31 @@ mod tests {
         assert_eq!(recent.entries.len(), 1);
         // Age is no loss: nothing that ended so long ago is asked for.
         assert!(recent.between(end(60), end(60)).1);
+    }
+
+    #[test]
+    fn blocks_leave_out_none_of_those_under_way() {
+        let mut recent = recent(Limits::default());
+        let time = |millis| testing::START.plus(Duration::from_millis(millis));
+        // Each tenth takes long; all are over in order, and the first are forgotten.
+        let took = |n: u64| if n.is_multiple_of(10) { 900 } else { 3 };
+        for n in 1_000..25_000 {
+            let mut exchange = testing::refused_post();
+            exchange.index = n;
+            let message = &mut exchange.request.as_mut().unwrap().message;
+            message.started_at = time(n - took(n));
+            recent.add(exchange, time(n));
+        }
+        assert!(recent.entries.len() < 24_000);
+        let kept: usize = recent.blocks.iter().map(|block| block.len).sum();
+        assert_eq!(kept, recent.entries.len());
+        for from in [15_000, 20_000, 24_100] {
+            let (found, all) = recent.between(time(from), time(from + 20));
+            let found: Vec<u64> = found.iter().map(|e| e.exchange.index).collect();
+            let is_under_way = |n: &u64| *n >= from && n - took(*n) <= from + 20;
+            let expected: Vec<u64> = (from..25_000).rev().filter(is_under_way).collect();
+            assert_eq!((found, all), (expected, true), "from {from}");
+        }
     }
 
     #[test]
