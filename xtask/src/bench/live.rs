@@ -107,7 +107,7 @@ fn ring() -> Vec<Mode> {
     let mut ring = vec![
         Mode::Nothing,
         Mode::Empty,
-        Mode::Default,
+        Mode::Hold,
         Mode::Nothing,
         Mode::All,
         Mode::Tcpdump,
@@ -316,7 +316,7 @@ fn tool_share(rounds: &[&Round]) -> Option<f64> {
 
 fn bars(pairs: &BTreeMap<(Mode, Mode), Vec<f64>>, rounds: &[Round], refused: &Watched) -> Vec<Bar> {
     let ratio = |less, more| pairs.get(&(less, more)).map(|ratios| median(ratios));
-    let traced: Vec<&Round> = rounds.iter().filter(|r| r.mode == Mode::Default).collect();
+    let traced: Vec<&Round> = rounds.iter().filter(|r| r.mode == Mode::Hold).collect();
     let missed: u64 = traced
         .iter()
         .map(|round| round.refused - round.reported.unwrap_or_default())
@@ -328,14 +328,14 @@ fn bars(pairs: &BTreeMap<(Mode, Mode), Vec<f64>>, rounds: &[Round], refused: &Wa
         bars.push(Bar {
             what: "live: rate, of no tracing",
             bound: Bound::AtLeast(0.97),
-            measured: ratio(Mode::Nothing, Mode::Default),
+            measured: ratio(Mode::Nothing, Mode::Hold),
         });
     }
     bars.extend([
         Bar {
             what: "live: rate, of the empty program",
             bound: Bound::AtLeast(0.985),
-            measured: ratio(Mode::Empty, Mode::Default),
+            measured: ratio(Mode::Empty, Mode::Hold),
         },
         Bar {
             what: "live: refusals not reported",

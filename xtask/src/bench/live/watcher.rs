@@ -23,8 +23,8 @@ pub(in crate::bench) enum Mode {
     Tcpdump,
     /// The tool with `--capture all`.
     All,
-    /// The tool as it is.
-    Default,
+    /// The tool with `--capture hold`.
+    Hold,
 }
 
 impl Mode {
@@ -34,7 +34,7 @@ impl Mode {
             Self::Empty => "empty program",
             Self::Tcpdump => "tcpdump -w /dev/null",
             Self::All => "tracer403 --capture all",
-            Self::Default => "tracer403",
+            Self::Hold => "tracer403 --capture hold",
         }
     }
 }
@@ -64,7 +64,7 @@ impl Watcher {
                 _process: tcpdump(stand)?,
             },
             Mode::All => Self::Tracer(Running::start(stand, bench, &["--capture", "all"])?),
-            Mode::Default => Self::Tracer(Running::start(stand, bench, &[])?),
+            Mode::Hold => Self::Tracer(Running::start(stand, bench, &["--capture", "hold"])?),
         })
     }
 
