@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Exchange, Framing, Head, Request};
+use crate::model::{Body, Exchange, Framing, Request};
 
 /// What an inner and an outer request have in common, and how much that says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,16 +45,73 @@ const ORIGINAL_TARGET: [&str; 5] = [
     "x-original-path",
 ];
 
+/// Fields that a proxy leaves alone, with the points for them and the word.
+const LEFT_ALONE: [(&str, i32, &str); 4] = [
+    ("user-agent", 1, "User-Agent"),
+    ("cookie", 3, "Cookie"),
+    ("authorization", 3, "Authorization"),
+    ("content-type", 1, "Content-Type"),
+];
+
+/// Fields that name the client.
+const CLIENT: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
+
+/// What counts of a request's head, found in one walk over its fields: there may be hundreds of
+/// requests to compare with.
+#[derive(Debug, Default)]
+pub(super) struct Tokens<'a> {
+    ids: [Option<&'a [u8]>; IDS.len()],
+    trace: Option<&'a [u8]>,
+    left_alone: [Option<&'a [u8]>; LEFT_ALONE.len()],
+    /// Values of the fields that name the client.
+    client: Vec<&'a [u8]>,
+}
+
+impl<'a> Tokens<'a> {
+    /// Those of an exchange's request; none where it is not there.
+    pub(super) fn of(exchange: &'a Exchange) -> Self {
+        let mut tokens = Self::default();
+        let fields = exchange
+            .request
+            .iter()
+            .flat_map(|r| r.message.head.fields());
+        for field in fields {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
+            let place = if let Some(at) = IDS.iter().position(|id| is(id)) {
+                tokens.ids.get_mut(at)
+            } else if let Some(at) = LEFT_ALONE.iter().position(|(name, ..)| is(name)) {
+                tokens.left_alone.get_mut(at)
+            } else if is("traceparent") {
+                Some(&mut tokens.trace)
+            } else {
+                if CLIENT.iter().any(|name| is(name)) {
+                    tokens.client.push(field.value);
+                }
+                None
+            };
+            if let Some(place) = place {
+                place.get_or_insert(field.value);
+            }
+        }
+        tokens
+    }
+}
+
 impl Likeness {
     /// Of the outer request and one that may have been made for it.
     pub(super) fn of(outer: &Exchange, inner: &Exchange) -> Self {
+        Self::with(outer, inner, &Tokens::of(inner))
+    }
+
+    /// The same, where what counts of the inner one's head is known.
+    pub(super) fn with(outer: &Exchange, inner: &Exchange, there: &Tokens<'_>) -> Self {
         let mut like = Self::default();
         let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
             return like;
         };
-        let (x, y) = (&a.message.head, &b.message.head);
-        for id in IDS {
-            if let (Some(here), Some(there)) = (x.value(id), y.value(id))
+        let here = &Tokens::of(outer);
+        for (here, there) in here.ids.iter().zip(&there.ids) {
+            if let (Some(here), Some(there)) = (here, there)
                 && here.len() >= 4
             {
                 let agrees = here == there;
@@ -62,34 +119,33 @@ impl Likeness {
                 like.count(agrees, 10, -1, REQUEST_ID);
             }
         }
-        if let (Some(here), Some(there)) = (trace(x), trace(y)) {
+        if let (Some(here), Some(there)) = (trace(here.trace), trace(there.trace)) {
             like.same_id |= here == there;
             like.count(here == there, 10, -4, TRACEPARENT);
         }
         like.count(a.method() == b.method(), 1, -2, "method");
         like.path(a, b);
-        let (here, there) = (&a.message.body, &b.message.body);
-        if here.wire_len() > 0 || there.wire_len() > 0 {
-            let same = here.wire_len() == there.wire_len() && here.kept == there.kept;
-            like.same_body = same && here.wire_len() >= 8;
-            let weight = if here.kept.len() >= 8 { 4 } else { 1 };
-            like.count(same, weight, -2, "body");
-        }
-        for (name, weight, word) in [
-            ("user-agent", 1, "User-Agent"),
-            ("cookie", 3, "Cookie"),
-            ("authorization", 3, "Authorization"),
-            ("content-type", 1, "Content-Type"),
-        ] {
-            if let (Some(here), Some(there)) = (x.value(name), y.value(name)) {
+        like.body(&a.message.body, &b.message.body);
+        let values = here.left_alone.iter().zip(&there.left_alone);
+        for ((_, weight, word), values) in LEFT_ALONE.into_iter().zip(values) {
+            if let (Some(here), Some(there)) = values {
                 like.count(here == there, weight, -weight, word);
             }
         }
-        like.forwarded_for(outer, y);
+        like.forwarded_for(outer, &there.client);
         if is_told_of(b, a) {
             like.count(true, 4, 0, "original target");
         }
         like
+    }
+
+    fn body(&mut self, here: &Body, there: &Body) {
+        if here.wire_len() > 0 || there.wire_len() > 0 {
+            let same = here.wire_len() == there.wire_len() && here.kept == there.kept;
+            self.same_body = same && here.wire_len() >= 8;
+            let weight = if here.kept.len() >= 8 { 4 } else { 1 };
+            self.count(same, weight, -2, "body");
+        }
     }
 
     fn path(&mut self, outer: &Request, inner: &Request) {
@@ -100,11 +156,13 @@ impl Likeness {
         }
     }
 
-    fn forwarded_for(&mut self, outer: &Exchange, inner: &Head) {
+    fn forwarded_for(&mut self, outer: &Exchange, inner: &[&[u8]]) {
+        if inner.is_empty() {
+            return;
+        }
         let client = outer.client.seen_as().ip().to_canonical();
-        let named = ["x-forwarded-for", "x-real-ip", "forwarded"]
-            .into_iter()
-            .flat_map(|name| inner.values(name))
+        let named = inner
+            .iter()
             .flat_map(|value| value.split(|b| b",;= \"[]".contains(b)))
             .filter_map(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok())
             .map(|ip| ip.to_canonical());
@@ -195,8 +253,8 @@ fn ends_with(longer: &[u8], shorter: &[u8]) -> bool {
 }
 
 /// The trace id of `traceparent` (W3C Trace Context section 3.2.2).
-fn trace(head: &Head) -> Option<&[u8]> {
-    head.value("traceparent")?
+fn trace(traceparent: Option<&[u8]>) -> Option<&[u8]> {
+    traceparent?
         .split(|b| *b == b'-')
         .nth(1)
         .filter(|id| id.len() == 32)

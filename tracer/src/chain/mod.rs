@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use crate::limits::Limits;
 use crate::model::{Asked, Chain, Exchange, Hop, Link, LinkRule, SideCall, Strength};
 
-use likeness::Likeness;
+use likeness::{Likeness, Tokens};
 pub use rules::{RULES, Rule, doubt, weakened};
 
 /// The exchanges among which a chain is looked for, all with the processes at their ends.
@@ -32,6 +32,10 @@ pub struct Parent {
     pub link: Link,
 }
 
+/// Each of so many exchanges is compared with all of the pool; of more it is said that they cannot be
+/// told apart.
+const COMPARED: usize = 16;
+
 impl<'a> Pool<'a> {
     /// A pool of these.
     pub fn new(exchanges: &'a [&'a Exchange]) -> Self {
@@ -42,11 +46,12 @@ impl<'a> Pool<'a> {
     /// whose side call it is.
     pub fn parent(&self, child: &Exchange) -> Option<Parent> {
         let mut best: Vec<(usize, Likeness, (LinkRule, Strength))> = Vec::new();
+        let tokens = Tokens::of(child);
         for (at, outer) in self.exchanges.iter().enumerate() {
             if same(outer, child) || !rules::allow(outer, child) {
                 continue;
             }
-            let likeness = Likeness::of(outer, child);
+            let likeness = Likeness::with(outer, child, &tokens);
             let Some(judged) = rules::judge(outer, child, &likeness) else {
                 continue;
             };
@@ -210,19 +215,14 @@ impl<'a> Pool<'a> {
             .enumerate()
             .filter_map(may_be)
             .collect();
-        if candidates.is_empty() {
-            return 0;
+        if candidates.len() > COMPARED {
+            return u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         }
-        let parents: Vec<_> = self.exchanges.iter().map(|e| self.parent(e)).collect();
-        let children = || self.exchanges.iter().zip(&parents);
-        let times_passed_on = |other: &Exchange, at: usize| {
-            let is_child = |parent: &Option<Parent>| parent.as_ref().is_some_and(|p| p.at == at);
-            let passed_on =
-                children().filter(|(child, p)| is_child(p) && likeness::is_forward(other, child));
-            passed_on.count()
-        };
         let is_rival = |&(at, score): &(usize, i32)| {
-            let Some((child, Some(parent))) = children().nth(at) else {
+            let Some(&child) = self.exchanges.get(at) else {
+                return false;
+            };
+            let Some(parent) = self.parent(child) else {
                 return false;
             };
             let Some(&other) = self.exchanges.get(parent.at).filter(|e| !same(e, outer)) else {
@@ -230,9 +230,23 @@ impl<'a> Pool<'a> {
             };
             let theirs = Likeness::of(other, child);
             parent.link.ambiguous_with > 0 && theirs.score == score
-                || !theirs.same_id && times_passed_on(other, parent.at) > 1
+                || !theirs.same_id && self.passes_on_twice(other)
         };
         u32::try_from(candidates.iter().filter(|c| is_rival(c)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a request was passed on more than once; also where that takes too long to tell.
+    fn passes_on_twice(&self, outer: &Exchange) -> bool {
+        let may_be = |child: &&&Exchange| {
+            !same(outer, child) && rules::allow(outer, child) && likeness::is_forward(outer, child)
+        };
+        let mut children = self.exchanges.iter().filter(may_be);
+        let is_theirs = |child: &&Exchange| {
+            let parent = self.parent(child);
+            parent.is_some_and(|parent| self.is_at(parent.at, outer))
+        };
+        let compared = children.by_ref().take(COMPARED);
+        compared.filter(|child| is_theirs(child)).nth(1).is_some() || children.next().is_some()
     }
 
     fn is_at(&self, at: usize, exchange: &Exchange) -> bool {
