@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_the_more_to_the_less() {
-        assert!(Mode::Nothing < Mode::Empty && Mode::Empty < Mode::Default);
+        assert!(Mode::Nothing < Mode::Empty && Mode::Empty < Mode::Hold);
         assert!(Mode::Tcpdump < Mode::All);
     }
 }
