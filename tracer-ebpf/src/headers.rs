@@ -34,16 +34,28 @@ pub enum Found {
     Short,
 }
 
-const IPV4: u32 = 20;
-const IPV6: u32 = 40;
 /// The version of IPv4, and a header of five words.
 const IPV4_PLAIN: u32 = 0x45;
+const IPV4_HEADER: u32 = 20;
+/// More fragments follow, or this is not the first.
 const IPV4_FRAGMENT: u32 = 0x3fff;
 
 const FIN: u32 = 0x01;
 const SYN: u32 = 0x02;
 const RST: u32 = 0x04;
 const ACK: u32 = 0x10;
+
+/// What an IP header with nothing behind it but TCP says.
+struct Ip {
+    source: [u32; 4],
+    target: [u32; 4],
+    is_loopback: bool,
+    /// Bytes from its beginning to the end of the packet; 0 where that is too long for the field.
+    len: u32,
+    /// Where that field is, from its beginning.
+    length_at: u32,
+    header_len: u32,
+}
 
 /// Reads the headers of a packet that begins with `link`.
 #[inline(always)]
@@ -52,77 +64,35 @@ pub fn read(skb: &SkBuff, link: u32) -> Found {
         return Found::Short;
     };
     // The shortest packet of TCP over IP has 40 bytes: both IPv4 headers, or that of IPv6.
-    let Some(head) = packet::headers::<10>(skb, ip_at) else {
+    let Some(head) = packet::words::<10>(skb, ip_at) else {
         return Found::Short;
     };
-    let word = |at: usize| u32::from_be(head[at]);
-    if word(0) >> 24 == IPV4_PLAIN {
-        let protocol = word(2) >> 16 & 0xff;
-        if protocol != u32::from(packet::TCP) || word(1) & IPV4_FRAGMENT != 0 {
-            return Found::Special;
-        }
-        let addresses = Addresses {
-            source: [head[3], 0, 0, 0],
-            target: [head[4], 0, 0, 0],
-            is_v4: true,
-            is_loopback: word(3) >> 24 == 127,
-        };
-        // 0 where it is too long for the field.
-        let end = ip_at + (word(0) & 0xffff);
-        let tcp = [head[5], head[6], head[7], head[8]];
-        let at = (ip_at, ip_at + IPV4, ip_at + 2);
-        return Found::Plain(headers(skb, addresses, tcp, at, end));
-    }
-    let next = word(1) >> 8 & 0xff;
-    if word(0) >> 28 != 6 || next != u32::from(packet::TCP) {
+    let is_v4 = u32::from_be(head[0]) >> 24 == IPV4_PLAIN;
+    let ip = if is_v4 { ipv4(&head) } else { ipv6(&head) };
+    let Some(ip) = ip else {
         return Found::Special;
-    }
-    let Some(tcp) = packet::headers::<4>(skb, ip_at + IPV6) else {
-        return Found::Short;
     };
-    let addresses = Addresses {
-        source: [head[2], head[3], head[4], head[5]],
-        target: [head[6], head[7], head[8], head[9]],
-        is_v4: false,
-        is_loopback: head[2] | head[3] | head[4] == 0 && word(5) == 1,
+    let tcp = match is_v4 {
+        true => [head[5], head[6], head[7], head[8]],
+        false => match packet::words(skb, ip_at + packet::IPV6_HEADER) {
+            Some(tcp) => tcp,
+            None => return Found::Short,
+        },
     };
-    let len = word(1) >> 16;
-    let end = if len == 0 { ip_at } else { ip_at + IPV6 + len };
-    let at = (ip_at, ip_at + IPV6, ip_at + 4);
-    Found::Plain(headers(skb, addresses, tcp, at, end))
-}
-
-struct Addresses {
-    source: [u32; 4],
-    target: [u32; 4],
-    is_v4: bool,
-    is_loopback: bool,
-}
-
-/// `at` are the offsets of both headers and of the length field; `end` is that of the IP packet's
-/// end, or `ip_at` where the field does not say.
-#[inline(always)]
-fn headers(
-    skb: &SkBuff,
-    addresses: Addresses,
-    tcp: [u32; 4],
-    (ip_at, tcp_at, length_at): (u32, u32, u32),
-    end: u32,
-) -> Headers {
     let [ports, seq, ack, flags] = tcp.map(u32::from_be);
-    let payload_at = tcp_at + (flags >> 28) * 4;
+    let payload_at = ip_at + ip.header_len + (flags >> 28) * 4;
     let flags = flags >> 16;
-    let end = match end {
-        end if end == ip_at => skb.len(),
-        end => end.min(skb.len()),
+    let end = match ip.len {
+        0 => skb.len(),
+        len => (ip_at + len).min(skb.len()),
     };
-    Headers {
-        source: addresses.source,
-        target: addresses.target,
+    Found::Plain(Headers {
+        source: ip.source,
+        target: ip.target,
         from: (ports >> 16) as u16,
         to: ports as u16,
-        is_v4: addresses.is_v4,
-        is_loopback: addresses.is_loopback,
+        is_v4,
+        is_loopback: ip.is_loopback,
         syn: flags & SYN != 0,
         ack: flags & ACK != 0,
         segment: Segment {
@@ -130,8 +100,41 @@ fn headers(
             ack,
             payload_at,
             len: end.saturating_sub(payload_at),
-            length_at: length_at as u16,
+            length_at: (ip_at + ip.length_at) as u16,
             closes: flags & (FIN | RST) != 0,
         },
-    }
+    })
+}
+
+#[inline(always)]
+fn ipv4(head: &[u32; 10]) -> Option<Ip> {
+    let word = |at: usize| u32::from_be(head[at]);
+    let is_plain = word(2) >> 16 & 0xff == packet::TCP.into() && word(1) & IPV4_FRAGMENT == 0;
+    is_plain.then(|| Ip {
+        source: [head[3], 0, 0, 0],
+        target: [head[4], 0, 0, 0],
+        is_loopback: word(3) >> 24 == 127,
+        len: word(0) & 0xffff,
+        length_at: 2,
+        header_len: IPV4_HEADER,
+    })
+}
+
+#[inline(always)]
+fn ipv6(head: &[u32; 10]) -> Option<Ip> {
+    let word = |at: usize| u32::from_be(head[at]);
+    let is_plain = word(0) >> 28 == 6 && word(1) >> 8 & 0xff == packet::TCP.into();
+    let len = word(1) >> 16;
+    is_plain.then(|| Ip {
+        source: [head[2], head[3], head[4], head[5]],
+        target: [head[6], head[7], head[8], head[9]],
+        is_loopback: head[2] | head[3] | head[4] == 0 && word(5) == 1,
+        len: if len == 0 {
+            0
+        } else {
+            packet::IPV6_HEADER + len
+        },
+        length_at: 4,
+        header_len: packet::IPV6_HEADER,
+    })
 }

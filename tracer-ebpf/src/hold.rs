@@ -109,7 +109,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     } = match headers::read(skb, link) {
         Found::Plain(headers) => headers,
         // For the tool.
-        Found::Special if packet::is_traced(skb, link)? => return AS_IT_IS,
+        Found::Special if packet::is_special_traced(skb, link)? => return AS_IT_IS,
         Found::Special | Found::Short => return None,
     };
     let is_from_server = match (is_traced(from), is_traced(to)) {

@@ -68,7 +68,7 @@ pub fn learn(ctx: &BtfTracePointContext, used: u32) {
     if moved <= 0 {
         return;
     }
-    // SAFETY: it does.
+    // SAFETY: it comes from the context of a BTF tracepoint.
     let common = unsafe { SockCommon::read(sock) };
     if !matches!(u32::from(common.family), AF_INET | AF_INET6)
         || !traced(common.num, common.remote_port())

@@ -17,6 +17,7 @@ use tracer_common::{
 };
 
 use crate::emit;
+use crate::headers::{self, Found};
 use crate::hold;
 use crate::settings::{HOLDING, NETNS_COOKIE, SKIP_LO_INGRESS, SNAP_LEN, traced};
 
@@ -75,14 +76,21 @@ fn socket_is_traced(skb: &SkBuff) -> bool {
     traced(local as u16, remote as u16) || remote == 0
 }
 
-/// Whether this is TCP with a traced port. A later fragment of a TCP datagram does not tell its
-/// ports; it counts as traced, for the tool puts fragments together. `None` where the packet is
-/// too short to be TCP.
+/// Whether this is TCP with a traced port. `None` where the packet is too short to be TCP.
 #[inline(always)]
-pub fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
+fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
+    match headers::read(skb, link) {
+        Found::Plain(headers) => Some(traced(headers.from, headers.to)),
+        Found::Special | Found::Short => is_special_traced(skb, link),
+    }
+}
+
+/// The same, step by step. A later fragment of a TCP datagram does not tell its ports; it counts as
+/// traced, for the tool puts fragments together.
+#[inline(always)]
+pub fn is_special_traced(skb: &SkBuff, link: u32) -> Option<bool> {
     let ip = ip_at(skb, link)?;
-    // The shortest packet of TCP over IP has 40 bytes: both IPv4 headers, or that of IPv6.
-    let head = headers::<10>(skb, ip)?;
+    let head = words::<10>(skb, ip)?;
     let word = |at: usize| u32::from_be(head[at]);
     let (tcp, fragment) = match word(0) >> 28 {
         4 => {
@@ -90,11 +98,7 @@ pub fn is_traced(skb: &SkBuff, link: u32) -> Option<bool> {
                 return None;
             }
             let header_len = (word(0) >> 24 & 0x0f) * 4;
-            let fragment = word(1) & IPV4_FRAGMENT_OFFSET != 0;
-            if header_len == 20 && !fragment {
-                return Some(traced((word(5) >> 16) as u16, word(5) as u16));
-            }
-            (ip + header_len, fragment)
+            (ip + header_len, word(1) & IPV4_FRAGMENT_OFFSET != 0)
         }
         6 => tcp_after_ipv6(skb, ip + IPV6_HEADER, (word(1) >> 8) as u8)?,
         _ => return None,
@@ -131,7 +135,7 @@ fn ip_after_ethernet(skb: &SkBuff) -> Option<u32> {
 
 pub const TCP: u8 = 6;
 const IPV4_FRAGMENT_OFFSET: u32 = 0x1fff;
-const IPV6_HEADER: u32 = 40;
+pub const IPV6_HEADER: u32 = 40;
 const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
 /// Extension headers of a packet that are stepped over. Each may occur once (RFC 8200 section 4.1),
 /// and there are seven kinds; the verifier wants a bound.
@@ -312,7 +316,7 @@ pub fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
 ///
 /// They nearly always lie in the linear part, where no helper is needed.
 #[inline(always)]
-pub fn headers<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
+pub fn words<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
     // SAFETY: the context is that of the running program.
     let (data, end) = unsafe { ((*skb.skb).data as usize, (*skb.skb).data_end as usize) };
     let from = data + offset as usize;
@@ -339,6 +343,6 @@ fn load_as<T>(skb: &SkBuff, offset: u32) -> Option<T> {
 
 /// A big-endian number in a header. The offset is a constant below the array's length.
 #[inline(always)]
-pub fn u16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
+fn u16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }

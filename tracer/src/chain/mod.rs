@@ -202,26 +202,18 @@ impl<'a> Pool<'a> {
     /// How many exchanges were given to another request, and may have been made for this one: it is
     /// as much like them, or the other one has more of them than it needs.
     fn perhaps_made_for(&self, outer: &Exchange) -> u32 {
-        let may_be = |(at, child): (usize, &&Exchange)| {
+        let may_be = |child: &&'a Exchange| {
             if same(outer, child) || !rules::allow(outer, child) {
                 return None;
             }
             let like = Likeness::of(outer, child);
-            rules::judge(outer, child, &like).map(|_| (at, like.score))
+            rules::judge(outer, child, &like).map(|_| (*child, like.score))
         };
-        let candidates: Vec<_> = self
-            .exchanges
-            .iter()
-            .enumerate()
-            .filter_map(may_be)
-            .collect();
+        let candidates: Vec<_> = self.exchanges.iter().filter_map(may_be).collect();
         if candidates.len() > COMPARED {
             return u32::try_from(candidates.len()).unwrap_or(u32::MAX);
         }
-        let is_rival = |&(at, score): &(usize, i32)| {
-            let Some(&child) = self.exchanges.get(at) else {
-                return false;
-            };
+        let is_rival = |&(child, score): &(&Exchange, i32)| {
             let Some(parent) = self.parent(child) else {
                 return false;
             };

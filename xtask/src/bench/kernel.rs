@@ -133,7 +133,7 @@ fn account(
     connections: u32,
 ) -> Result<Account> {
     let empty = EmptyPrograms::attach(stand.traced())?;
-    let tracer = Running::start(stand, bench, &["--capture", "hold"])?;
+    let tracer = Running::start(stand, bench, watcher::HOLD)?;
     let mut counter = stand.counter()?;
     let mut load = stand.load(port, path, connections, SECONDS + 1)?;
     // The connections are opened first.

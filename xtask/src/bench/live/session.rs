@@ -38,7 +38,7 @@ impl Watched {
         let mut counter = stand.counter()?;
         let before = counter.requests()?;
         let (_, log) = stand.refusals_since(0)?;
-        let watcher = watcher::Running::start(stand, bench, &["--capture", "hold"])?;
+        let watcher = watcher::Running::start(stand, bench, watcher::HOLD)?;
         let mut load = stand.load(PORT, path, connections, seconds)?;
         let mut resident = Vec::new();
         for _ in 0..seconds {

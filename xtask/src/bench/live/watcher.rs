@@ -27,6 +27,9 @@ pub(in crate::bench) enum Mode {
     Hold,
 }
 
+/// The arguments for [`Mode::Hold`].
+pub(in crate::bench) const HOLD: &[&str] = &["--capture", "hold"];
+
 impl Mode {
     pub(in crate::bench) const fn name(self) -> &'static str {
         match self {
@@ -64,7 +67,7 @@ impl Watcher {
                 _process: tcpdump(stand)?,
             },
             Mode::All => Self::Tracer(Running::start(stand, bench, &["--capture", "all"])?),
-            Mode::Hold => Self::Tracer(Running::start(stand, bench, &["--capture", "hold"])?),
+            Mode::Hold => Self::Tracer(Running::start(stand, bench, HOLD)?),
         })
     }
 
