@@ -142,9 +142,11 @@ pub const AF_INET6: u32 = 10;
 pub const FILENAME_LEN: usize = 256;
 /// Room for the name of a Unix socket, in bytes; the kernel's have 108 at most.
 pub const UNIX_PATH_LEN: usize = 128;
-/// For this long after a [`TalkRecord`], in nanoseconds, the same thread gets no other for the same
-/// socket: a record speaks for what follows it within this time.
+/// Within this time, in nanoseconds, a thread gets at most [`TALKS_EACH_INTERVAL`] of
+/// [`TalkRecord`] for the same socket. The last of them speaks for what follows.
 pub const TALK_INTERVAL_NS: u64 = 1_000_000;
+/// As many as one request hardly needs: silence after fewer is known to be silence.
+pub const TALKS_EACH_INTERVAL: u64 = 4;
 /// Length of a command name, in bytes with its NUL.
 pub const COMM_LEN: usize = 16;
 
@@ -296,7 +298,9 @@ pub struct TalkRecord {
     /// Its peer's port; 0 for a Unix socket.
     pub remote_port: u16,
     /// How many bytes of `path` there are; what is behind them means nothing.
-    pub path_len: u32,
+    pub path_len: u16,
+    /// Not 0 where what follows within [`TALK_INTERVAL_NS`] is not told.
+    pub more: u16,
     /// The socket's own address; IPv4 in the first four bytes. Zeros for a Unix socket.
     pub local_addr: [u8; 16],
     /// Its peer's address.

@@ -23,7 +23,8 @@ use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::hold::Slot;
 use tracer_common::{
-    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TalkRecord, UNIX_PATH_LEN, counter,
+    AF_INET, AF_INET6, AF_UNIX, KIND_TALK, TALK_INTERVAL_NS, TALKS_EACH_INTERVAL, TalkRecord,
+    UNIX_PATH_LEN, counter,
 };
 
 use crate::settings::{
@@ -36,15 +37,25 @@ use crate::{emit, owner};
 #[map]
 static SERVING: LruHashMap<u32, u8> = LruHashMap::with_max_entries(16_384, 0);
 
-/// When a thread's sending on a socket was last told, on `CLOCK_MONOTONIC`, in nanoseconds.
+/// What was last told of a thread's sending on a socket.
 #[map]
-static TOLD: LruHashMap<Way, u64> = LruHashMap::with_max_entries(65_536, 0);
+static TOLD: LruHashMap<Way, Turn> = LruHashMap::with_max_entries(65_536, 0);
 
 /// A thread (as `bpf_get_current_pid_tgid` gives it) and a socket.
 #[repr(C)]
 struct Way {
     thread: u64,
     cookie: u64,
+}
+
+/// A time of [`TALK_INTERVAL_NS`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Turn {
+    /// When it began, on `CLOCK_MONOTONIC`, in nanoseconds.
+    since: u64,
+    /// How often was told.
+    told: u64,
 }
 
 /// Not 0 once any process serves: until then no send costs a look into a map. It is written here
@@ -72,7 +83,7 @@ pub fn serves() {
 }
 
 /// Tells that the current thread sent on a socket of no traced port, if its process serves one and
-/// this was not told within [`TALK_INTERVAL_NS`].
+/// this was not told too often within [`TALK_INTERVAL_NS`].
 #[inline(always)]
 pub fn sent(sock: *mut c_void, common: &SockCommon) {
     let family = u32::from(common.family);
@@ -145,6 +156,7 @@ pub fn left_out(slot: &Slot, thread: u64) {
             .cast::<[u32; 4]>()
             .write(slot.server_addr);
         (&raw mut (*record).path_len).write(0);
+        (&raw mut (*record).more).write(0);
     }
     emit::submit(entry);
 }
@@ -168,7 +180,7 @@ pub fn is_server(thread: u64) -> bool {
     SERVING.get_ptr((thread >> 32) as u32).is_some()
 }
 
-/// Tells it, if it was not within [`TALK_INTERVAL_NS`].
+/// Tells it, if it was not [`TALKS_EACH_INTERVAL`] times within [`TALK_INTERVAL_NS`].
 #[inline(always)]
 fn tell_if_new(sock: *mut c_void, common: &SockCommon, peer: Peer) {
     let thread = bpf_get_current_pid_tgid();
@@ -177,22 +189,31 @@ fn tell_if_new(sock: *mut c_void, common: &SockCommon, peer: Peer) {
     let way = Way { thread, cookie };
     // SAFETY: the helper takes no argument.
     let now = unsafe { bpf_ktime_get_ns() };
-    let told = TOLD.get_ptr_mut(&way);
-    if let Some(told) = told {
-        // SAFETY: map values stay mapped while a program runs. A race with another CPU costs a
-        // record too many.
-        if now.wrapping_sub(unsafe { *told }) < TALK_INTERVAL_NS {
-            return;
+    let entry = TOLD.get_ptr_mut(&way);
+    let mut turn = Turn {
+        since: now,
+        told: 0,
+    };
+    if let Some(entry) = entry {
+        // SAFETY: map values stay mapped while a program runs. Only this thread writes this one.
+        let last = unsafe { *entry };
+        if now.wrapping_sub(last.since) < TALK_INTERVAL_NS {
+            turn = last;
         }
     }
-    if !tell(sock, common, &way, now, peer) {
+    if turn.told >= TALKS_EACH_INTERVAL {
+        return;
+    }
+    turn.told += 1;
+    let more = turn.told == TALKS_EACH_INTERVAL;
+    if !tell(sock, common, &way, now, peer, more) {
         return; // Counted as lost; the next send tries again.
     }
-    match told {
+    match entry {
         // SAFETY: see above.
-        Some(told) => unsafe { *told = now },
+        Some(entry) => unsafe { *entry = turn },
         // What cannot be remembered is told again.
-        None => drop(TOLD.insert(&way, now, 0)),
+        None => drop(TOLD.insert(&way, turn, 0)),
     }
 }
 
@@ -236,7 +257,14 @@ fn pointer(at: *const u8) -> *const u8 {
 
 /// Writes the record. Whether there was room for it.
 #[inline(always)]
-fn tell(sock: *const c_void, common: &SockCommon, way: &Way, now: u64, peer: Peer) -> bool {
+fn tell(
+    sock: *const c_void,
+    common: &SockCommon,
+    way: &Way,
+    now: u64,
+    peer: Peer,
+    more: bool,
+) -> bool {
     let Some(mut entry) = emit::reserve::<{ size_of::<TalkRecord>() }>(counter::LOST_TALKS) else {
         return false;
     };
@@ -271,7 +299,8 @@ fn tell(sock: *const c_void, common: &SockCommon, way: &Way, now: u64, peer: Pee
         } else {
             0
         };
-        (&raw mut (*record).path_len).write(len);
+        (&raw mut (*record).path_len).write(len as u16);
+        (&raw mut (*record).more).write(more.into());
     }
     emit::submit(entry);
     true

@@ -186,9 +186,13 @@ fn what_the_host_told_comes_back_in_its_place() {
             path: path.map(Arc::from),
             why,
         };
-        let (pid, tid) = (7, 8);
-        let at = at(2);
-        Told::Talk(Talk { at, pid, tid, peer })
+        Told::Talk(Talk {
+            at: at(2),
+            pid: 7,
+            tid: 8,
+            more: peer.path.is_some(),
+            peer,
+        })
     });
     let lost = Told::Lost {
         at: at(1),

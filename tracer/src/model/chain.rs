@@ -132,11 +132,14 @@ pub struct Talk {
     pub tid: u32,
     /// To whom.
     pub peer: UnreadPeer,
+    /// Whether this one stands for all that the thread sent to this peer within
+    /// [`SPEAKS_FOR`](Self::SPEAKS_FOR): where it came shortly before a request, the next may be
+    /// missing.
+    pub more: bool,
 }
 
 impl Talk {
-    /// One talk stands for all that the thread sent to this peer within this time: where one came
-    /// shortly before a request, the next may be missing.
+    /// How long one talk may stand for those that follow.
     pub const SPEAKS_FOR: Duration = Duration::from_millis(1);
 }
 

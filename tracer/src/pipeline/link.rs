@@ -125,8 +125,13 @@ impl Pipeline {
             if self.owners.sender(end, sent).is_some_and(|o| o.pid == pid) {
                 let peer = unread(opaque.server, opaque.why);
                 add(peer.clone());
-                let at = opaque.at;
-                told.push(Told::Talk(Talk { at, pid, tid, peer }));
+                told.push(Told::Talk(Talk {
+                    at: opaque.at,
+                    pid,
+                    tid,
+                    peer,
+                    more: true,
+                }));
             }
         }
         if !peers.is_empty() {

@@ -125,11 +125,11 @@ impl Told {
         from: Timestamp,
         until: Timestamp,
     ) -> impl Iterator<Item = &Talk> {
-        // Each stands for what follows within its time.
-        let from = from.minus(Talk::SPEAKS_FOR);
-        let (first, last) = ((from, 0), (until.max(from), u64::MAX));
-        let between = self.talks.range(first..=last).map(|(_, talk)| talk);
-        between.filter(move |talk| talk.pid == pid)
+        // Some stand for what follows within their time.
+        let (first, last) = (from.minus(Talk::SPEAKS_FOR), until.max(from));
+        let between = self.talks.range((first, 0)..=(last, u64::MAX));
+        let between = between.map(|(_, talk)| talk);
+        between.filter(move |talk| talk.pid == pid && (talk.more || talk.at >= from))
     }
 
     /// What was said on unreadable connections between two times.
@@ -141,5 +141,41 @@ impl Told {
         let (first, last) = ((from.minus(LONGEST), 0), (until.max(from), u64::MAX));
         let between = self.opaque.range(first..=last).map(|(_, opaque)| opaque);
         between.filter(move |opaque| opaque.until >= from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UnreadPeer;
+    use crate::testing;
+
+    #[test]
+    fn a_talk_before_counts_only_where_it_stands_for_more() {
+        let at = |micros| testing::START.plus(Duration::from_micros(micros));
+        let mut told = Told::default();
+        for (micros, pid, more) in [
+            (100, 7, true),
+            (600, 7, false),
+            (700, 7, true),
+            (1_300, 7, false),
+            (1_400, 8, false),
+            (1_900, 7, false),
+        ] {
+            told.talk(Talk {
+                at: at(micros),
+                pid,
+                tid: pid,
+                peer: UnreadPeer {
+                    addr: None,
+                    path: None,
+                    why: Unread::UnixSocket,
+                },
+                more,
+            });
+        }
+        let talks = told.talks(7, at(1_200), at(1_800));
+        let talks: Vec<_> = talks.map(|talk| talk.at).collect();
+        assert_eq!(talks, [at(700), at(1_300)]);
     }
 }

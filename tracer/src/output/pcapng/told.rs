@@ -5,12 +5,18 @@
 use super::line::Line;
 use crate::model::{Around, LossPlace, MissingProbe, Talk, Told, Unread};
 
-/// `tracer403 watching at=…`, `tracer403 talk at=… pid=… tid=… addr=…|path=… why=…` or
-/// `tracer403 lost at=… count=… place=…`.
+/// `tracer403 watching at=…`, `tracer403 talk at=… pid=… tid=… addr=…|path=… why=…
+/// more=0|1` or `tracer403 lost at=… count=… place=…`.
 pub(super) fn line(told: &Told) -> String {
     match told {
         Told::Watching { at } => Line::new("watching").with("at", &at.to_string()),
-        Told::Talk(Talk { at, pid, tid, peer }) => {
+        Told::Talk(Talk {
+            at,
+            pid,
+            tid,
+            peer,
+            more,
+        }) => {
             let mut line = Line::new("talk")
                 .with("at", &at.to_string())
                 .with("pid", &pid.to_string())
@@ -22,6 +28,7 @@ pub(super) fn line(told: &Told) -> String {
                 line = line.with("path", path);
             }
             line.with("why", why(peer.why))
+                .with("more", &u8::from(*more).to_string())
         }
         Told::Around(around) => self::around(around),
         Told::Lost { at, count, place } => Line::new("lost")

@@ -128,7 +128,14 @@ impl Translator {
             peer.why = Unread::LeftOut;
         }
         let is_accepted = talk.local_port != 0 && self.listening.on(pid, tid, talk.local_port, at);
-        (!is_accepted).then_some(Talk { at, pid, tid, peer })
+        let more = talk.more != 0;
+        (!is_accepted).then_some(Talk {
+            at,
+            pid,
+            tid,
+            peer,
+            more,
+        })
     }
 
     fn frame<'a>(&self, header: &PacketRecord, data: &'a [u8]) -> Frame<'a> {
@@ -186,7 +193,7 @@ fn owner_event(owner: &OwnerRecord, clock: KernelClock) -> OwnerEvent<'_> {
 /// To whom it was said; `None` where that is no matter.
 fn peer(talk: &TalkRecord) -> Option<UnreadPeer> {
     if talk.family == kernel::AF_UNIX {
-        let len = usize::try_from(talk.path_len).ok()?;
+        let len = usize::from(talk.path_len);
         return unread::unix_peer(talk.path.get(..len)?);
     }
     let addr = SocketAddr::new(ip(talk.family, talk.remote_addr), talk.remote_port);
@@ -263,6 +270,7 @@ mod tests {
                 local_port: 0,
                 remote_port,
                 path_len: 0,
+                more: 0,
                 local_addr: [0; 16],
                 remote_addr: [127; 16],
                 path: [0; kernel::UNIX_PATH_LEN],

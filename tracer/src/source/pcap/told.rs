@@ -88,6 +88,8 @@ fn talk(line: Line<'_>) -> Option<Talk> {
         pid: line.parsed("pid")?,
         tid: line.parsed("tid")?,
         peer: UnreadPeer { addr, path, why },
+        // In files of before, each stood for more.
+        more: line.value("more") != Some("0"),
     })
 }
 
