@@ -50,5 +50,6 @@ pub mod diagnose;
 pub mod output;
 pub mod pipeline;
 pub mod cli;
+mod memo;
 #[cfg(test)]
 mod testing;

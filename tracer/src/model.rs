@@ -13,6 +13,7 @@ mod verdict;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use chain::{Asked, Chain, Hop, Link, LinkRule, SideCall, Talk, Unread, UnreadPeer};
@@ -255,7 +256,7 @@ pub struct Case {
     /// The hops that the request took.
     pub chain: Chain,
     /// Exchanges of the same method and route that were not refused, the most alike first.
-    pub siblings: Vec<Exchange>,
+    pub siblings: Vec<Arc<Exchange>>,
     /// What the same client asked for just before.
     pub pace: Pace,
     /// What is known of its preflight, or of what followed it where it is one.

@@ -22,7 +22,7 @@ use crate::client;
 use crate::decode::{Decoded, Decoder, Segment};
 use crate::evidence::fingerprint::Fingerprints;
 use crate::limits::{Limits, PREFLIGHT_WAIT};
-use crate::model::{Case, Exchange, Group, Health, Pace, Preflight, Timestamp, Verdict};
+use crate::model::{Case, Exchange, Group, Health, Owner, Pace, Preflight, Timestamp, Verdict};
 use crate::ports::Ports;
 use crate::process::{Owners, SentBetween, SocketEnd};
 use crate::reassembly::Reassembler;
@@ -441,12 +441,14 @@ impl Pipeline {
             mut told,
         } = linked;
         let route = self.past.siblings.route(&chain.reported.exchange);
-        let samples = self.past.siblings.of(route, &chain.reported.exchange);
-        let mut siblings: Vec<Exchange> = samples.into_iter().map(|s| s.exchange.clone()).collect();
-        for sibling in &mut siblings {
-            let until = link::span(sibling).1.plus(self.options.limits.settle);
-            name_owners(&mut self.owners, sibling, until, until);
-        }
+        let (owners, settle, now) = (&mut self.owners, self.options.limits.settle, self.now);
+        let name = |sibling: &Exchange| {
+            let until = link::span(sibling).1.plus(settle);
+            let ends = owners_of(owners, sibling, until, until);
+            (ends, until <= now)
+        };
+        let reported = &chain.reported.exchange;
+        let siblings = self.past.siblings.of(route, reported, name);
         let mut packets = packets;
         if let Some(trails) = &mut self.trails {
             let conns = chain.exchanges().map(|e| e.conn).filter(|c| *c != conn);
@@ -457,7 +459,8 @@ impl Pipeline {
             packets.extend(self.past.siblings.take_packets(route));
             packets.sort_by_key(|p| p.at);
             packets.dedup();
-            let exchanges = chain.exchanges().chain(&siblings);
+            let siblings = siblings.iter().map(Arc::as_ref);
+            let exchanges = chain.exchanges().chain(siblings);
             told.extend(link::talks(&self.told, exchanges, &packets));
         }
         // A file does not hold every request of this client: what was counted stands in it.
@@ -523,6 +526,18 @@ fn name_owners(
     request_until: Timestamp,
     response_until: Timestamp,
 ) {
+    let [client, server] = owners_of(owners, exchange, request_until, response_until);
+    exchange.client.owner = client;
+    exchange.server.owner = server;
+}
+
+/// The owners of the client's and the server's end.
+fn owners_of(
+    owners: &mut Owners,
+    exchange: &Exchange,
+    request_until: Timestamp,
+    response_until: Timestamp,
+) -> [Option<Owner>; 2] {
     let (client, server) = (&exchange.client, &exchange.server);
     let asked = exchange.request.as_ref().map(|r| r.message.started_at);
     let answered = exchange.response.as_ref().map(|r| r.message.started_at);
@@ -544,8 +559,10 @@ fn name_owners(
         from: answered.unwrap_or(response_until),
         until: response_until,
     };
-    exchange.client.owner = owners.sender(client_end, request);
-    exchange.server.owner = owners.sender(server_end, response);
+    [
+        owners.sender(client_end, request),
+        owners.sender(server_end, response),
+    ]
 }
 
 fn is_traced(ports: Option<&Ports>, segment: &Segment<'_>) -> bool {

@@ -336,7 +336,7 @@ fn every_hop_has_its_owners() {
     sibling.response = Some(Box::new(response));
     // One whose packets are not there.
     let stranger = case(3, Some(owner("stranger", 30)), None);
-    outer.siblings = vec![sibling, stranger.exchange().clone()];
+    outer.siblings = vec![sibling.into(), stranger.exchange().clone().into()];
     outer.chain.after = vec![Hop::new(inner.exchange().clone())];
     let answer = Packet {
         at: Timestamp::from_nanos(1_100_000_004),

@@ -12,13 +12,16 @@ mod parts;
 mod pattern_set;
 mod request;
 mod response;
-mod sibling;
+pub mod sibling;
 mod text;
 mod time;
 mod timing;
 
-use crate::model::{Chain, Evidence, Exchange, Hop, Pace, Preflight};
+use std::sync::Arc;
+
+use crate::model::{Chain, Evidence, Hop, Pace, Preflight};
 use fingerprint::Fingerprints;
+use sibling::Sibling;
 
 /// Every gatherer, in the order in which their evidence is told.
 pub const GATHERERS: &[Gatherer] = &[
@@ -39,7 +42,7 @@ pub struct Scene<'a> {
     /// The hops of the request.
     pub chain: &'a Chain,
     /// Exchanges of the same method and route that were not refused, the most alike first.
-    pub siblings: &'a [Exchange],
+    pub siblings: &'a [Arc<Sibling>],
     /// What the same client asked for just before.
     pub pace: Pace,
     /// What is known of the preflight of the reported hop, or of what followed it where it is one.

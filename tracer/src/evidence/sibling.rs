@@ -4,6 +4,7 @@ mod compare;
 mod traits;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use compare::{Difference, differences};
 use traits::Traits;
@@ -18,6 +19,27 @@ use crate::model::{Evidence, Exchange, Strength};
 const LOOKED_AT: usize = 8;
 /// Most differences that are told, where there are several.
 pub(super) const TOLD_MAX: usize = 6;
+
+/// An exchange that passed, with what is compared of it.
+#[derive(Debug)]
+pub struct Sibling {
+    exchange: Arc<Exchange>,
+    /// `None` where its request was not seen.
+    traits: Option<Traits>,
+}
+
+impl Sibling {
+    /// Reads what is compared, for all cases that it is a sibling of.
+    pub fn of(exchange: Arc<Exchange>) -> Self {
+        let traits = Parts::of(&exchange).as_ref().map(Traits::of);
+        Self { exchange, traits }
+    }
+
+    /// The exchange.
+    pub const fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+}
 
 /// Compares the reported hop with its siblings.
 pub(super) const GATHERER: Gatherer = Gatherer {
@@ -34,13 +56,13 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
     let (Some(parts), Some(first)) = (Parts::of(refused), siblings.first()) else {
         return;
     };
-    let passed: Vec<Parts<'_>> = siblings.iter().filter_map(Parts::of).collect();
-    let this = Traits::of(&parts);
-    let passed: Vec<Traits<'_>> = passed.iter().map(Traits::of).collect();
+    let this = &Traits::of(&parts);
+    let passed: Vec<&Traits> = siblings.iter().filter_map(|s| s.traits.as_ref()).collect();
     let notes = &mut Notes::new(index, evidence);
-    found(refused, first, siblings.len(), notes);
+    found(refused, &first.exchange, siblings.len(), notes);
 
-    let each: Vec<_> = passed.iter().map(|p| differences(&this, p)).collect();
+    let each = passed.iter().map(|p| differences(this, p, Some(&parts)));
+    let each: Vec<_> = each.collect();
     if each.iter().any(BTreeMap::is_empty) {
         notes.add(
             "sibling.same",
@@ -122,7 +144,7 @@ fn found(refused: &Exchange, first: &Exchange, number: usize, notes: &mut Notes<
 /// matter, unless there are no others.
 fn set_apart(
     mut each: Vec<BTreeMap<String, Difference>>,
-    passed: &[Traits<'_>],
+    passed: &[&Traits],
 ) -> Vec<(String, Difference)> {
     let Some(mut common) = (!each.is_empty()).then(|| each.swap_remove(0)) else {
         return Vec::new();
@@ -132,7 +154,12 @@ fn set_apart(
         .split_first()
         .into_iter()
         .flat_map(|(first, rest)| rest.iter().map(move |other| (first, other)))
-        .flat_map(|(first, other)| [differences(first, other), differences(other, first)])
+        .flat_map(|(first, other)| {
+            [
+                differences(first, other, None),
+                differences(other, first, None),
+            ]
+        })
         .flat_map(BTreeMap::into_keys)
         .collect();
     if common.keys().any(|topic| !varied.contains(topic)) {

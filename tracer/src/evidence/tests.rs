@@ -1,6 +1,6 @@
 pub(super) mod trial;
 
-use self::trial::{of, post, to};
+use self::trial::{of, post, sibling, to};
 use super::*;
 use crate::testing::response;
 
@@ -22,7 +22,7 @@ fn a_request_with_everything_odd_stays_readable() {
     let words = b"csrf failed; too many requests; your ip is blocked; request blocked";
     *exchange.response.as_mut().unwrap().as_mut() = response(answer, words);
     let chain = Chain::of(exchange);
-    let siblings = [post("", b"")];
+    let siblings = [sibling(post("", b""))];
     let scene = Scene {
         fingerprints: &Fingerprints::default(),
         chain: &chain,
@@ -70,7 +70,7 @@ proptest::proptest! {
              Session {secret} expired. Requires the {secret} role. Missing {secret} api key."
         );
         *refused.response.as_mut().unwrap().as_mut() = response(&answer, words.as_bytes());
-        let siblings = [post("X-Api-Key: other\r\n", b""), refused.clone()];
+        let siblings = [post("X-Api-Key: other\r\n", b""), refused.clone()].map(sibling);
         let chain = Chain::of(refused);
         for siblings in [&siblings[..1], &siblings] {
             let scene = Scene {

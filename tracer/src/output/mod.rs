@@ -20,7 +20,7 @@ use std::io;
 pub use file::WholeFile;
 
 use crate::model::{Case, Health};
-use redact::Secrets;
+use redact::{Redactor, Secrets};
 
 /// A form in which cases go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +85,8 @@ pub enum Mode {
 /// A failure ends only the output that failed: the others get what is still to come.
 pub struct Outputs {
     open: Vec<Output>,
-    secrets: Secrets,
+    /// `None` where secrets are shown.
+    redactor: Option<Redactor>,
 }
 
 struct Output {
@@ -99,7 +100,7 @@ impl Outputs {
     pub fn new(secrets: Secrets) -> Self {
         Self {
             open: Vec::new(),
-            secrets,
+            redactor: (secrets == Secrets::Redacted).then(Redactor::default),
         }
     }
 
@@ -130,8 +131,8 @@ impl Outputs {
     /// # Errors
     /// The first failure; each output that failed gets nothing more.
     pub fn case(&mut self, mut case: Case) -> Result<(), OutputError> {
-        if self.secrets == Secrets::Redacted {
-            redact::case(&mut case);
+        if let Some(redactor) = &mut self.redactor {
+            redactor.case(&mut case);
         }
         self.each(|output| {
             output.sink.case(&case)?;

@@ -25,7 +25,9 @@ mod names;
 mod scan;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::memo::Memo;
 use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
 use mask::{Masks, Sweeper};
 use names::Place;
@@ -40,21 +42,59 @@ pub enum Secrets {
     Shown,
 }
 
-/// Takes the secrets out of everything in a case but its packets.
-pub fn case(case: &mut Case) {
-    let mut masks = Masks::default();
-    for exchange in exchanges(case) {
-        masks.make_room();
-        replace(exchange, &mut masks);
+/// Takes the secrets out of cases.
+#[derive(Debug, Default)]
+pub struct Redactor {
+    siblings: Memo<Exchange, Replaced>,
+}
+
+/// A sibling in which each secret was replaced where it shows as one.
+#[derive(Debug)]
+struct Replaced {
+    exchange: Arc<Exchange>,
+    found: Masks,
+}
+
+impl Redactor {
+    /// Takes the secrets out of everything in a case but its packets.
+    pub fn case(&mut self, case: &mut Case) {
+        let mut masks = Masks::default();
+        for exchange in hops(case) {
+            masks.make_room();
+            replace(exchange, &mut masks);
+        }
+        for sibling in &mut case.siblings {
+            let replaced = self.siblings.of(sibling, |passed| {
+                let (mut exchange, mut found) = (Exchange::clone(passed), Masks::default());
+                replace(&mut exchange, &mut found);
+                Replaced {
+                    exchange: Arc::new(exchange),
+                    found,
+                }
+            });
+            masks.make_room();
+            masks.remember(&replaced.found);
+            *sibling = Arc::clone(&replaced.exchange);
+        }
+        sweep_case(case, &mut masks);
     }
+}
+
+/// Replaces the secrets that show in sentences, and every repetition of one.
+fn sweep_case(case: &mut Case, masks: &mut Masks) {
     for sentence in sentences(case) {
-        if let Cow::Owned(masked) = scan::text(sentence.as_bytes(), &mut masks) {
+        if let Cow::Owned(masked) = scan::text(sentence.as_bytes(), masks) {
             *sentence = String::from_utf8_lossy(&masked).into_owned();
         }
     }
     let sweeper = masks.sweeper();
-    for exchange in exchanges(case) {
+    for exchange in hops(case) {
         sweep(exchange, &sweeper);
+    }
+    for sibling in &mut case.siblings {
+        if holds(sibling, &sweeper) {
+            sweep(Arc::make_mut(sibling), &sweeper);
+        }
     }
     for sentence in sentences(case) {
         if let Cow::Owned(swept) = sweeper.sweep(sentence.as_bytes()) {
@@ -63,13 +103,12 @@ pub fn case(case: &mut Case) {
     }
 }
 
-/// Every exchange of a case: hops, side calls, siblings.
-fn exchanges(case: &mut Case) -> impl Iterator<Item = &mut Exchange> {
-    let hops = case.chain.hops_mut().flat_map(|hop| {
+/// The exchanges of a case's hops and their side calls.
+fn hops(case: &mut Case) -> impl Iterator<Item = &mut Exchange> {
+    case.chain.hops_mut().flat_map(|hop| {
         let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
         std::iter::once(&mut hop.exchange).chain(calls)
-    });
-    hops.chain(&mut case.siblings)
+    })
 }
 
 /// Every sentence of a case that may quote the wire.
@@ -243,17 +282,29 @@ fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
     scan::text(&by_structure, masks).into_owned()
 }
 
-/// Replaces every repetition of a secret that was found anywhere in the exchange.
+/// Whether a secret is repeated anywhere in the exchange.
+fn holds(exchange: &Exchange, sweeper: &Sweeper<'_>) -> bool {
+    let request = exchange.request.iter().map(|r| &r.message);
+    let final_one = exchange.response.iter().map(|r| &**r);
+    let responses = exchange.interim.iter().chain(final_one);
+    let mut messages = request.chain(responses.map(|r| &r.message));
+    let mut rows = exchange.client_addresses.iter();
+    messages.any(|message| message_holds(message, sweeper))
+        || rows.any(|row| sweeper.finds(row.text.as_bytes()))
+}
+
+fn message_holds(message: &Message, sweeper: &Sweeper<'_>) -> bool {
+    let decoded = message.body.decoded.as_ref().map(|d| &d.bytes);
+    [&message.head.raw, &message.trailers.raw, &message.body.kept]
+        .into_iter()
+        .chain(decoded)
+        .any(|bytes| sweeper.finds(bytes))
+}
+
+/// Replaces every repetition of a secret.
 fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
-    let holds = |message: &Message| {
-        let decoded = message.body.decoded.as_ref().map(|d| &d.bytes);
-        [&message.head.raw, &message.trailers.raw, &message.body.kept]
-            .into_iter()
-            .chain(decoded)
-            .any(|bytes| sweeper.finds(bytes))
-    };
     if let Some(request) = &mut exchange.request
-        && holds(&request.message)
+        && message_holds(&request.message, sweeper)
     {
         let target = sweeper.sweep(request.target());
         let version = first_line(
@@ -273,7 +324,7 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
         .interim
         .iter_mut()
         .chain(exchange.response.as_deref_mut())
-        .filter(|response| holds(&response.message))
+        .filter(|response| message_holds(&response.message, sweeper))
     {
         let reason = sweeper.sweep(response.reason());
         let start = response.reason.0 as usize;

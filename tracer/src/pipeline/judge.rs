@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::client;
 use crate::diagnose;
-use crate::evidence::{self, fingerprint::Fingerprints};
+use crate::evidence::{self, fingerprint::Fingerprints, sibling::Sibling};
 use crate::http::body;
+use crate::memo::Memo;
 use crate::model::{Case, Exchange};
 
 use super::Options;
@@ -27,6 +28,7 @@ pub struct Judge {
     /// Bytes of a body that are kept of what its content coding hides.
     body_decoded: usize,
     groups: Groups,
+    siblings: Memo<Exchange, Sibling>,
 }
 
 impl Judge {
@@ -36,6 +38,7 @@ impl Judge {
             fingerprints: Arc::clone(&options.fingerprints),
             body_decoded: options.limits.body_decoded,
             groups: Groups::default(),
+            siblings: Memo::default(),
         }
     }
 
@@ -44,16 +47,23 @@ impl Judge {
         for hop in case.chain.hops_mut() {
             let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
             for exchange in std::iter::once(&mut hop.exchange).chain(calls) {
-                self.prepare(exchange);
+                prepare(exchange, self.body_decoded);
             }
         }
-        for sibling in &mut case.siblings {
-            self.prepare(sibling);
-        }
+        let siblings = case.siblings.iter_mut().map(|sibling| {
+            let made = self.siblings.of(sibling, |passed| {
+                let mut exchange = Exchange::clone(passed);
+                prepare(&mut exchange, self.body_decoded);
+                Sibling::of(Arc::new(exchange))
+            });
+            *sibling = Arc::clone(made.exchange());
+            made
+        });
+        let siblings: Vec<_> = siblings.collect();
         let scene = evidence::Scene {
             fingerprints: &self.fingerprints,
             chain: &case.chain,
-            siblings: &case.siblings,
+            siblings: &siblings,
             pace: case.pace,
             preflight: case.preflight,
         };
@@ -64,27 +74,24 @@ impl Judge {
             .count(case.number, route, &case.chain, &case.verdict);
         case
     }
+}
 
-    fn prepare(&self, exchange: &mut Exchange) {
-        self.decode_bodies(exchange);
-        exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
-    }
-
-    fn decode_bodies(&self, exchange: &mut Exchange) {
-        let Exchange {
-            request,
-            response,
-            anomalies,
-            ..
-        } = exchange;
-        let request = request.iter_mut().map(|r| &mut r.message);
-        let response = response.iter_mut().map(|r| &mut r.message);
-        for message in request.chain(response) {
-            if let Some(anomaly) = body::decode_message(message, self.body_decoded)
-                && !anomalies.contains(&anomaly)
-            {
-                anomalies.push(anomaly);
-            }
+/// Reads what only a case needs to know of an exchange.
+fn prepare(exchange: &mut Exchange, body_decoded: usize) {
+    let Exchange {
+        request,
+        response,
+        anomalies,
+        ..
+    } = exchange;
+    let request = request.iter_mut().map(|r| &mut r.message);
+    let response = response.iter_mut().map(|r| &mut r.message);
+    for message in request.chain(response) {
+        if let Some(anomaly) = body::decode_message(message, body_decoded)
+            && !anomalies.contains(&anomaly)
+        {
+            anomalies.push(anomaly);
         }
     }
+    exchange.client_addresses = client::addresses(exchange, exchange.proxy_client);
 }

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::model::{Exchange, Packet, Timestamp};
+use crate::model::{Exchange, Owner, Packet, Timestamp};
 
 /// The sample.
 #[derive(Debug)]
@@ -39,11 +40,27 @@ impl Kept {
 }
 
 /// An exchange that passed, and its packets where an output wants them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Sample {
-    pub(super) exchange: Exchange,
-    pub(super) packets: Vec<Packet>,
+    /// Shared by the cases that it is a sibling of.
+    exchange: Arc<Exchange>,
+    packets: Vec<Packet>,
     at: Timestamp,
+    /// Whether its owners were looked up, late enough for the answer to be final.
+    is_named: bool,
+}
+
+impl Sample {
+    fn name(&mut self, ([client, server], is_final): ([Option<Owner>; 2], bool)) {
+        self.is_named = is_final;
+        let known = &self.exchange;
+        if (&known.client.owner, &known.server.owner) != (&client, &server) {
+            // What earlier cases were given stays as it was.
+            let exchange = Arc::make_mut(&mut self.exchange);
+            exchange.client.owner = client;
+            exchange.server.owner = server;
+        }
+    }
 }
 
 /// Exchanges kept of a route.
@@ -97,9 +114,10 @@ impl Siblings {
             return;
         }
         let sample = Sample {
-            exchange: exchange.clone(),
+            exchange: Arc::new(exchange.clone()),
             packets: packets(),
             at,
+            is_named: false,
         };
         if let Some(kept) = self.routes.get_mut(&route) {
             if kept.passed.len() == EACH {
@@ -118,11 +136,24 @@ impl Siblings {
         self.routes.insert(route, Kept { passed });
     }
 
-    /// Exchanges of this one's route that passed, the most alike first.
-    pub(super) fn of(&self, route: Option<Route>, exchange: &Exchange) -> Vec<&Sample> {
-        let kept = route.and_then(|r| self.routes.get(&r));
-        let mut found: Vec<_> = kept.into_iter().flat_map(|k| &k.passed).collect();
-        found.sort_by_key(|sample| differences(exchange, &sample.exchange));
+    /// Exchanges of this one's route that passed, the most alike first. `name` knows the owners of
+    /// one's ends, and whether that is final.
+    pub(super) fn of(
+        &mut self,
+        route: Option<Route>,
+        exchange: &Exchange,
+        mut name: impl FnMut(&Exchange) -> ([Option<Owner>; 2], bool),
+    ) -> Vec<Arc<Exchange>> {
+        let kept = route.and_then(|r| self.routes.get_mut(&r));
+        let found = kept.into_iter().flat_map(|k| &mut k.passed).map(|sample| {
+            if !sample.is_named {
+                let ends = name(&sample.exchange);
+                sample.name(ends);
+            }
+            Arc::clone(&sample.exchange)
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|passed| differences(exchange, passed));
         found
     }
 }
@@ -189,6 +220,7 @@ fn is_id(segment: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::OwnerQuality;
     use crate::testing;
 
     #[test]
@@ -204,17 +236,10 @@ mod tests {
         offer("/orders/2", "Cookie: a\r\n", 1);
         offer("/other", "", 2);
         let like = passed("/orders/33", "");
-        let found = siblings.of(siblings.route(&like), &like);
-        let cookies = |s: &&Sample| {
-            s.exchange
-                .request
-                .as_ref()
-                .unwrap()
-                .message
-                .head
-                .fields
-                .len()
-        };
+        let route = siblings.route(&like);
+        let found = siblings.of(route, &like, |_| ([None, None], true));
+        let cookies =
+            |passed: &Arc<Exchange>| passed.request.as_ref().unwrap().message.head.fields.len();
         assert_eq!(found.iter().map(cookies).collect::<Vec<_>>(), [2, 3]);
     }
 
@@ -226,14 +251,42 @@ mod tests {
             siblings.offer(&exchange, route, testing::START, Vec::new);
         };
         offer(&mut siblings, testing::refused_post());
-        let of = |siblings: &Siblings, exchange: Exchange| {
-            siblings.of(siblings.route(&exchange), &exchange).len()
+        let of = |siblings: &mut Siblings, exchange: Exchange| {
+            let route = siblings.route(&exchange);
+            siblings
+                .of(route, &exchange, |_| ([None, None], true))
+                .len()
         };
-        assert_eq!(of(&siblings, testing::refused_post()), 0);
+        assert_eq!(of(&mut siblings, testing::refused_post()), 0);
         offer(&mut siblings, passed("/a", ""));
         offer(&mut siblings, passed("/b", ""));
-        assert_eq!(of(&siblings, passed("/a", "")), 0);
-        assert_eq!(of(&siblings, passed("/b", "")), 1);
+        assert_eq!(of(&mut siblings, passed("/a", "")), 0);
+        assert_eq!(of(&mut siblings, passed("/b", "")), 1);
+    }
+
+    #[test]
+    fn owners_are_named_until_that_is_final() {
+        let mut siblings = Siblings::new(1);
+        let exchange = passed("/a", "");
+        let route = siblings.route(&exchange);
+        siblings.offer(&exchange, route.unwrap(), testing::START, Vec::new);
+        let mut ask = |pid: u32, is_final: bool| {
+            let owner = testing::owner("nginx", pid, OwnerQuality::Exact);
+            let name = |_: &Exchange| ([None, Some(owner.clone())], is_final);
+            let found = siblings.of(route, &exchange, name);
+            Arc::clone(&found[0])
+        };
+        let given = [
+            ask(1, false),
+            ask(1, false),
+            ask(2, false),
+            ask(2, true),
+            ask(3, true),
+        ];
+        let pid = |passed: &Arc<Exchange>| passed.server.owner.as_ref().unwrap().pid;
+        assert_eq!(given.each_ref().map(pid), [1, 1, 2, 2, 2]);
+        // Cases share it for as long as nothing new is known.
+        assert!(Arc::ptr_eq(&given[0], &given[1]) && Arc::ptr_eq(&given[2], &given[4]));
     }
 
     fn passed(target: &str, extra: &str) -> Exchange {

@@ -13,7 +13,7 @@ use crate::model::{
 /// of its own to the answer.
 pub(crate) fn relayed() -> Case {
     let mut case = behind_nginx();
-    case.siblings = vec![passed()];
+    case.siblings = vec![passed().into()];
     case.pace = Pace {
         passed: 1,
         refused: 2,

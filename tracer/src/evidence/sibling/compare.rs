@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::parts::Parts;
 use super::traits::{Named, Traits};
 use crate::model::Part;
 
@@ -19,9 +20,17 @@ pub(super) struct Difference {
     pub(super) part: Option<Part>,
 }
 
-/// In what `this` differs from `other`, by topic.
-pub(super) fn differences(this: &Traits<'_>, other: &Traits<'_>) -> BTreeMap<String, Difference> {
-    let mut found = Found(BTreeMap::new());
+/// In what `this` differs from `other`, by topic. `parts` are those of `this`, where it matters
+/// where in it they are.
+pub(super) fn differences(
+    this: &Traits,
+    other: &Traits,
+    parts: Option<&Parts<'_>>,
+) -> BTreeMap<String, Difference> {
+    let mut found = Found {
+        by_topic: BTreeMap::new(),
+        parts,
+    };
     let credentials = (&this.credentials, &other.credentials);
     found.named("credential", "a credential", credentials);
     found.named("cookie", "a cookie", (&this.cookies, &other.cookies));
@@ -31,15 +40,24 @@ pub(super) fn differences(this: &Traits<'_>, other: &Traits<'_>) -> BTreeMap<Str
     target(this, other, &mut found);
     body(this, other, &mut found);
     ends(this, other, &mut found);
-    found.0
+    found.by_topic
 }
 
-struct Found(BTreeMap<String, Difference>);
+struct Found<'a> {
+    by_topic: BTreeMap<String, Difference>,
+    parts: Option<&'a Parts<'a>>,
+}
 
-impl Found {
+impl Found<'_> {
     fn add(&mut self, topic: &str, part: Option<Part>, says: impl Into<String>) {
         let says = says.into();
-        self.0.insert(topic.to_owned(), Difference { says, part });
+        self.by_topic
+            .insert(topic.to_owned(), Difference { says, part });
+    }
+
+    /// Where a field stands.
+    fn at(&self, name: &str) -> Option<Part> {
+        self.parts?.field(name).map(|(at, _)| Part::Field(at))
     }
 
     /// Values by name: those that are missing, else those that are not the same.
@@ -70,23 +88,23 @@ impl Found {
 }
 
 /// What the browser says: where from, and what it is.
-fn browser(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
+fn browser(this: &Traits, other: &Traits, found: &mut Found<'_>) {
     if this.origin != other.origin {
         let says = "it comes from another Origin, or from none";
-        found.add("origin", at(this, "origin"), says);
+        found.add("origin", found.at("origin"), says);
     }
     if this.referer != other.referer {
         let says = "its Referer is of another host, or missing";
-        found.add("referer", at(this, "referer"), says);
+        found.add("referer", found.at("referer"), says);
     }
     if this.user_agent != other.user_agent {
         let says = "its User-Agent is another one, or missing";
-        found.add("user_agent", at(this, "user-agent"), says);
+        found.add("user_agent", found.at("user-agent"), says);
     }
 }
 
 /// Every field that no other topic compares.
-fn fields(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
+fn fields(this: &Traits, other: &Traits, found: &mut Found<'_>) {
     let names: BTreeSet<&String> = this.fields.keys().chain(other.fields.keys()).collect();
     for name in names {
         let (here, there) = (this.fields.get(name), other.fields.get(name));
@@ -98,11 +116,11 @@ fn fields(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
             (_, None) => format!("it has a field {name}"),
             _ => format!("its field {name} has another value"),
         };
-        found.add(&format!("header_{name}"), at(this, name), says);
+        found.add(&format!("header_{name}"), found.at(name), says);
     }
 }
 
-fn target(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
+fn target(this: &Traits, other: &Traits, found: &mut Found<'_>) {
     if this.path != other.path {
         found.add("path", Some(Part::StartLine), "its path is another one");
     }
@@ -112,12 +130,12 @@ fn target(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
 }
 
 /// The type, else the size, else the content.
-fn body(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
-    let whole = Some(Part::Body(0, this.parts.content.len()));
+fn body(this: &Traits, other: &Traits, found: &mut Found<'_>) {
+    let whole = found.parts.map(|p| Part::Body(0, p.content.len()));
     let (here, there) = (this.body_size, other.body_size);
     if this.body_type != other.body_type {
         let says = "its Content-Type is another one";
-        found.add("body_type", at(this, "content-type"), says);
+        found.add("body_type", found.at("content-type"), says);
     } else if here > LARGE && here / LARGER >= there {
         let says = format!("its body is larger: {here} bytes, not {there}");
         found.add("body_size", whole, says);
@@ -127,7 +145,7 @@ fn body(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
 }
 
 /// Who asked, and who was asked.
-fn ends(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
+fn ends(this: &Traits, other: &Traits, found: &mut Found<'_>) {
     if this.client != other.client {
         found.add("client", None, "it comes from another client address");
     }
@@ -135,9 +153,4 @@ fn ends(this: &Traits<'_>, other: &Traits<'_>, found: &mut Found) {
     if this.server != other.server || programs.is_some_and(|(here, there)| here != there) {
         found.add("hop", None, "another server answered it");
     }
-}
-
-/// Where a field stands.
-fn at(this: &Traits<'_>, name: &str) -> Option<Part> {
-    this.parts.field(name).map(|(at, _)| Part::Field(at))
 }

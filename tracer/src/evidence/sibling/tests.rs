@@ -1,4 +1,4 @@
-use super::super::tests::trial::{gathered, of, post, to};
+use super::super::tests::trial::{gathered, of, post, sibling, to};
 use super::GATHERER;
 use crate::model::{Chain, Evidence, Exchange, Hop, Strength};
 use crate::testing::{owner, response};
@@ -193,7 +193,7 @@ fn a_topic_must_differ_from_every_sibling() {
 fn only_the_reported_hop_is_compared() {
     let mut chain = Chain::of(post("", b""));
     chain.after.push(Hop::new(post("", b"")));
-    let siblings = [passed(post("", b""))];
+    let siblings = [sibling(passed(post("", b"")))];
     let scene = super::Scene {
         fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
         chain: &chain,

@@ -105,9 +105,8 @@ const IGNORED_COOKIES: &[&str] = &[
 const IGNORED_PARAMETERS: &[&str] = &["_", "cb", "nonce", "t", "timestamp", "ts"];
 
 /// What is compared of a request.
-pub(super) struct Traits<'a> {
-    /// The request.
-    pub(super) parts: &'a Parts<'a>,
+#[derive(Debug)]
+pub(super) struct Traits {
     /// Credentials in headers and the query; cookies and bodies have their own.
     pub(super) credentials: Named,
     /// Cookies but those of analytics and CSRF.
@@ -115,15 +114,15 @@ pub(super) struct Traits<'a> {
     /// CSRF tokens and their cookies, masks taken off.
     pub(super) csrf: Named,
     /// The host of `Origin`, and `Sec-Fetch-Site`.
-    pub(super) origin: (Option<String>, Option<&'a [u8]>),
+    pub(super) origin: (Option<String>, Option<Vec<u8>>),
     /// The host of `Referer`.
     pub(super) referer: Option<String>,
     /// `User-Agent`.
-    pub(super) user_agent: Option<&'a [u8]>,
+    pub(super) user_agent: Option<Vec<u8>>,
     /// Every other header field.
     pub(super) fields: Named,
     /// The path, as written.
-    pub(super) path: &'a [u8],
+    pub(super) path: Vec<u8>,
     /// Parameters that are neither credential nor token.
     pub(super) query: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// `Content-Type` without the boundary.
@@ -131,7 +130,7 @@ pub(super) struct Traits<'a> {
     /// The length of the body on the wire, in bytes.
     pub(super) body_size: u64,
     /// What the body holds.
-    pub(super) body: Content<'a>,
+    pub(super) body: Content,
     /// The client's address.
     pub(super) client: Option<IpAddr>,
     /// The server's address.
@@ -141,30 +140,32 @@ pub(super) struct Traits<'a> {
 }
 
 /// What a body holds.
-#[derive(PartialEq, Eq)]
-pub(super) enum Content<'a> {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
     /// Names and values of a form, but CSRF tokens.
-    Form(Vec<(&'a [u8], &'a [u8])>),
+    Form(Vec<(Vec<u8>, Vec<u8>)>),
     /// Anything else.
-    Bytes(&'a [u8]),
+    Bytes(Vec<u8>),
 }
 
-impl<'a> Traits<'a> {
+impl Traits {
     /// Reads them once, for several comparisons.
-    pub(super) fn of(parts: &'a Parts<'a>) -> Self {
+    pub(super) fn of(parts: &Parts<'_>) -> Self {
         let value = |name| parts.field(name).map(|(_, value)| value);
         let host = |url| authority(url).map_or_else(|| lower(url, 64), comparable_host);
         let credentials = credential::all(parts);
         let server = &parts.exchange.server;
         Self {
-            parts,
             cookies: cookies(parts),
             csrf: csrf(parts),
-            origin: (value("origin").map(host), value("sec-fetch-site")),
+            origin: (
+                value("origin").map(host),
+                value("sec-fetch-site").map(<[u8]>::to_vec),
+            ),
             referer: value("referer").map(host),
-            user_agent: value("user-agent"),
+            user_agent: value("user-agent").map(<[u8]>::to_vec),
             fields: fields(parts),
-            path: parts.path(),
+            path: parts.path().to_vec(),
             query: query(parts, &credentials),
             credentials: named(&credentials),
             body_type: value("content-type").map(body_type),
@@ -272,14 +273,18 @@ fn body_type(value: &[u8]) -> String {
     parameters.collect::<Vec<_>>().join(";")
 }
 
-fn body<'a>(parts: &'a Parts<'a>) -> Content<'a> {
+fn body(parts: &Parts<'_>) -> Content {
     match parts.media {
         Media::Form | Media::Multipart => {
             let fields = parts.form.iter();
             let fields = fields.filter(|pair| !is_csrf_field(&lower(&pair.name, 64)));
-            Content::Form(fields.map(|p| (&*p.name, &*p.value)).collect())
+            Content::Form(
+                fields
+                    .map(|p| (p.name.to_vec(), p.value.to_vec()))
+                    .collect(),
+            )
         }
-        _ => Content::Bytes(parts.content),
+        _ => Content::Bytes(parts.content.to_vec()),
     }
 }
 

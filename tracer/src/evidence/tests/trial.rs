@@ -1,5 +1,8 @@
 //! Builders for the tests of gatherers.
 
+use std::sync::Arc;
+
+use super::super::sibling::Sibling;
 use super::super::{Gatherer, Scene};
 use crate::model::{Chain, Evidence, Exchange, Pace, Preflight};
 use crate::testing::{exchange, request_bytes, response};
@@ -13,16 +16,22 @@ pub(in crate::evidence) fn gathered(
     chain: &Chain,
     siblings: &[Exchange],
 ) -> Vec<Evidence> {
+    let siblings: Vec<_> = siblings.iter().cloned().map(sibling).collect();
     let scene = Scene {
         fingerprints: &crate::evidence::fingerprint::Fingerprints::default(),
         chain,
-        siblings,
+        siblings: &siblings,
         pace: Pace::default(),
         preflight: Preflight::default(),
     };
     let mut evidence = Vec::new();
     (gatherer.gather)(&scene, chain.reported_at(), &mut evidence);
     evidence
+}
+
+/// An exchange that passed.
+pub(in crate::evidence) fn sibling(exchange: Exchange) -> Arc<Sibling> {
+    Sibling::of(exchange.into()).into()
 }
 
 /// A refused POST to `/orders` with these header lines and this body.

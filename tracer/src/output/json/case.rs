@@ -215,7 +215,11 @@ impl CaseLine {
                 .iter()
                 .map(|evidence| EvidenceLine::new(evidence, &case.chain))
                 .collect(),
-            siblings: case.siblings.iter().map(SiblingLine::from).collect(),
+            siblings: case
+                .siblings
+                .iter()
+                .map(|s| SiblingLine::from(&**s))
+                .collect(),
             pace: PaceLine::from(case.pace),
             group: GroupLine::new(case.group),
         }

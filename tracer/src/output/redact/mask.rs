@@ -45,12 +45,23 @@ impl Masks {
             return;
         }
         out.extend_from_slice(mask(secret).as_bytes());
-        if self.found.len() < self.room
-            && secret.len() >= SHORTEST_SWEPT
+        if secret.len() >= SHORTEST_SWEPT
             && !is_word(secret)
             && memmem::find(MASK_START, secret).is_none()
-            && !self.found.iter().any(|f| f == secret)
         {
+            self.keep(secret);
+        }
+    }
+
+    /// Remembers what others found.
+    pub(super) fn remember(&mut self, others: &Self) {
+        for secret in &others.found {
+            self.keep(secret);
+        }
+    }
+
+    fn keep(&mut self, secret: &[u8]) {
+        if self.found.len() < self.room && !self.found.iter().any(|f| f == secret) {
             self.found.push(secret.to_vec());
         }
     }

@@ -376,7 +376,7 @@ proptest! {
         let text = if colour { without_styles(&text) } else { text };
         let mut case = cases::with_text_everywhere(&hostile);
         case.chain.after[0].exchange = exchange.clone();
-        case.siblings[0] = exchange;
+        case.siblings[0] = exchange.into();
         let chain = shown_case(&case, TextOptions { verbose: true, ..options() });
         prop_assert!(!chain.chars().any(|c| c != '\n' && escape::is_hidden(c)), "{chain:?}");
         prop_assert!(!text.chars().any(|c| c != '\n' && escape::is_hidden(c)), "{text:?}");
@@ -435,7 +435,7 @@ fn shown(exchange: Exchange) -> String {
 }
 
 fn shown_redacted(mut case: Case, options: TextOptions) -> String {
-    redact::case(&mut case);
+    redact::Redactor::default().case(&mut case);
     shown_case(&case, options)
 }
 
