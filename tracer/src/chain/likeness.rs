@@ -1,5 +1,6 @@
 //! What two requests have in common: the tokens by which a request is known again at the next hop.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use crate::model::{Body, Exchange, Framing, Request};
@@ -56,20 +57,42 @@ const LEFT_ALONE: [(&str, i32, &str); 4] = [
 /// Fields that name the client.
 const CLIENT: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
 
-/// What counts of a request's head, found in one walk over its fields: there may be hundreds of
-/// requests to compare with.
+/// An exchange that is compared with others; what counts of its request's head is read once, as there
+/// may be hundreds of them.
+#[derive(Debug)]
+pub(super) struct Compared<'a> {
+    pub(super) exchange: &'a Exchange,
+    tokens: OnceCell<Tokens<'a>>,
+}
+
+impl<'a> Compared<'a> {
+    pub(super) const fn new(exchange: &'a Exchange) -> Self {
+        Self {
+            exchange,
+            tokens: OnceCell::new(),
+        }
+    }
+
+    fn tokens(&self) -> &Tokens<'a> {
+        self.tokens.get_or_init(|| Tokens::of(self.exchange))
+    }
+}
+
+/// What counts of a request's head.
 #[derive(Debug, Default)]
-pub(super) struct Tokens<'a> {
+struct Tokens<'a> {
     ids: [Option<&'a [u8]>; IDS.len()],
     trace: Option<&'a [u8]>,
     left_alone: [Option<&'a [u8]>; LEFT_ALONE.len()],
     /// Values of the fields that name the client.
     client: Vec<&'a [u8]>,
+    /// Targets of the request that this one asks about.
+    original_targets: Vec<&'a [u8]>,
 }
 
 impl<'a> Tokens<'a> {
     /// Those of an exchange's request; none where it is not there.
-    pub(super) fn of(exchange: &'a Exchange) -> Self {
+    fn of(exchange: &'a Exchange) -> Self {
         let mut tokens = Self::default();
         let fields = exchange
             .request
@@ -86,6 +109,8 @@ impl<'a> Tokens<'a> {
             } else {
                 if CLIENT.iter().any(|name| is(name)) {
                     tokens.client.push(field.value);
+                } else if ORIGINAL_TARGET.iter().any(|name| is(name)) {
+                    tokens.original_targets.push(field.value);
                 }
                 None
             };
@@ -99,17 +124,12 @@ impl<'a> Tokens<'a> {
 
 impl Likeness {
     /// Of the outer request and one that may have been made for it.
-    pub(super) fn of(outer: &Exchange, inner: &Exchange) -> Self {
-        Self::with(outer, inner, &Tokens::of(inner))
-    }
-
-    /// The same, where what counts of the inner one's head is known.
-    pub(super) fn with(outer: &Exchange, inner: &Exchange, there: &Tokens<'_>) -> Self {
+    pub(super) fn of(outer: &Compared<'_>, inner: &Compared<'_>) -> Self {
         let mut like = Self::default();
-        let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
+        let (Some(a), Some(b)) = (&outer.exchange.request, &inner.exchange.request) else {
             return like;
         };
-        let here = &Tokens::of(outer);
+        let (here, there) = (outer.tokens(), inner.tokens());
         for (here, there) in here.ids.iter().zip(&there.ids) {
             if let (Some(here), Some(there)) = (here, there)
                 && here.len() >= 4
@@ -132,8 +152,8 @@ impl Likeness {
                 like.count(here == there, weight, -weight, word);
             }
         }
-        like.forwarded_for(outer, &there.client);
-        if is_told_of(b, a) {
+        like.forwarded_for(outer.exchange, &there.client);
+        if is_told_of(inner, a) {
             like.count(true, 4, 0, "original target");
         }
         like
@@ -184,11 +204,11 @@ impl Likeness {
 
 /// Whether `inner` is the outer request passed on, rather than a call of the server's own: the same
 /// method, and the path or the content known again.
-pub(super) fn is_forward(outer: &Exchange, inner: &Exchange) -> bool {
-    let (Some(a), Some(b)) = (&outer.request, &inner.request) else {
+pub(super) fn is_forward(outer: &Compared<'_>, inner: &Compared<'_>) -> bool {
+    let (Some(a), Some(b)) = (&outer.exchange.request, &inner.exchange.request) else {
         return false;
     };
-    if a.method() != b.method() || is_told_of(b, a) {
+    if a.method() != b.method() || is_told_of(inner, a) {
         return false;
     }
     // Who passes a request on passes its content on; an authoriser is shown the head alone.
@@ -215,11 +235,9 @@ fn has_content(request: &Request) -> bool {
 }
 
 /// Whether `inner` says that it is about the target of `outer`.
-fn is_told_of(inner: &Request, outer: &Request) -> bool {
-    ORIGINAL_TARGET
-        .iter()
-        .filter_map(|name| inner.message.head.value(name))
-        .any(|value| !value.is_empty() && ends_with(value, outer.path_and_query()))
+fn is_told_of(inner: &Compared<'_>, outer: &Request) -> bool {
+    let mut targets = inner.tokens().original_targets.iter();
+    targets.any(|value| ends_with(value, outer.path_and_query()))
 }
 
 /// How the targets of two requests are related.

@@ -26,7 +26,7 @@ fn the_inner_one_is_reported_with_the_outer_one_or_below_it() {
     let outer = exchange(1, 0..100, "POST /a HTTP/1.1", ("curl", 1), ("nginx", 2));
     let inner = exchange(2, 10..50, "POST /a HTTP/1.1", ("nginx", 2), ("app", 3));
     let all = [&outer, &inner];
-    let pool = Pool::new(&all);
+    let pool = Pool::new(all);
     assert!(pool.chain(&inner, &Limits::default(), |_| true).is_none());
     let chain = pool.chain(&inner, &Limits::default(), |_| false).unwrap();
     assert_eq!((chain.before.len(), chain.reported_at()), (1, 1));
@@ -46,6 +46,22 @@ fn a_link_is_doubted_unless_both_hops_carry_the_same_id() {
     };
     assert_eq!(link(""), (Strength::Fair, 1));
     assert_eq!(link("\r\nX-Request-Id: 12345"), (Strength::Strong, 0));
+}
+
+#[test]
+fn a_flood_of_requests_that_are_alike_is_not_compared_one_with_each() {
+    let outer = exchange(0, 0..900, "POST /a HTTP/1.1", ("curl", 1), ("nginx", 2));
+    let calls: Vec<_> = (1..=512)
+        .map(|n| exchange(n, 10..50, "GET /a HTTP/1.1", ("nginx", 2), ("app", 3)))
+        .collect();
+    for (calls, few) in [(&calls[..100], true), (&calls, false)] {
+        let pool: Vec<_> = std::iter::once(&outer).chain(calls).collect();
+        let chain = chain(&outer, &pool).unwrap();
+        assert_eq!(chain.reported.side_calls.len(), if few { 100 } else { 0 });
+        let ambiguous = Asked::Ambiguous(512);
+        let asked = if few { Asked::Unknown } else { ambiguous };
+        assert_eq!(chain.reported.asked, asked);
+    }
 }
 
 #[test]
@@ -162,7 +178,7 @@ fn without_processes_a_request_id_will_do() {
 }
 
 fn chain(reported: &Exchange, pool: &[&Exchange]) -> Option<Chain> {
-    Pool::new(pool).chain(reported, &Limits::default(), |_| false)
+    Pool::new(pool.iter().copied()).chain(reported, &Limits::default(), |_| false)
 }
 
 /// An exchange whose request begins and whose answer begins at these milliseconds.

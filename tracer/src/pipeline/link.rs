@@ -41,7 +41,7 @@ impl Pipeline {
         pool.sort_by_key(|e| (e.started_at(), e.conn, e.index));
         let selection = &self.options.selection;
         let limits = &self.options.limits;
-        let mut chain = Pool::new(&pool).chain(reported, limits, |e| selection.matches(e))?;
+        let mut chain = Pool::new(pool).chain(reported, limits, |e| selection.matches(e))?;
         let lost_meanwhile = self.losses.since(reported.started_at());
         let around = self.told.around_of(reported);
         let forgotten = !all || around.is_some_and(|a| a.forgotten);
