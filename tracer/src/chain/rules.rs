@@ -95,9 +95,13 @@ pub fn doubt(link: &mut Link) {
 
 /// The process that serves the outer exchange and the one that asks in the inner one are the same,
 /// where both are known.
+///
+/// Else two requests to the same server are two requests, however alike: a client sent the second one
+/// before the first was answered.
 fn may_be_same_process(outer: &Exchange, inner: &Exchange) -> bool {
     match (&outer.server.owner, &inner.client.owner) {
         (Some(server), Some(client)) => is_same(server, client),
+        _ if outer.server.addr == inner.server.addr => false,
         _ => {
             outer.server.addr.ip().is_loopback() == inner.client.addr.ip().is_loopback()
                 || outer.server.owner.is_none()

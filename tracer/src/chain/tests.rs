@@ -49,6 +49,22 @@ fn a_link_is_doubted_unless_both_hops_carry_the_same_id() {
 }
 
 #[test]
+fn two_requests_to_one_server_are_no_hops_unless_it_asks_itself() {
+    let line = "POST /a HTTP/1.1\r\nX-Request-Id: 4711-0815";
+    let mut first = exchange(1, 0..100, line, ("curl", 1), ("nginx", 2));
+    let mut second = exchange(2, 10..50, line, ("nginx", 2), ("nginx", 2));
+    second.server.addr = first.server.addr;
+    assert_eq!(chain(&first, &[&first, &second]).unwrap().len(), 2);
+    for exchange in [&mut first, &mut second] {
+        exchange.client.owner = None;
+    }
+    for reported in [&first, &second] {
+        let chain = chain(reported, &[&first, &second]).unwrap();
+        assert_eq!((chain.len(), &chain.reported.asked), (1, &Asked::Unknown));
+    }
+}
+
+#[test]
 fn a_flood_of_requests_that_are_alike_is_not_compared_one_with_each() {
     let outer = exchange(0, 0..900, "POST /a HTTP/1.1", ("curl", 1), ("nginx", 2));
     let calls: Vec<_> = (1..=512)
@@ -161,11 +177,12 @@ fn a_call_that_another_request_has_no_need_of_may_be_for_this_one() {
 
 #[test]
 fn without_processes_a_request_id_will_do() {
-    let with_id = |conn, time, id: &str| {
+    let with_id = |conn: u16, time, id: &str| {
         let line = format!("POST /a HTTP/1.1\r\nX-Request-ID: {id}");
-        let mut exchange = exchange(conn, time, &line, ("", 0), ("", 0));
+        let mut exchange = exchange(conn.into(), time, &line, ("", 0), ("", 0));
         exchange.client.owner = None;
         exchange.server.owner = None;
+        exchange.server.addr.set_port(8000 + conn);
         exchange
     };
     let outer = with_id(1, 0..100, "4711-0815");
