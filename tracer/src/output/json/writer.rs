@@ -1,17 +1,26 @@
 //! Values as a line of JSON that is safe to look at.
 
-use std::io::{self, Write};
+use std::fmt::Write;
+use std::io;
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
 
 use crate::model::Timestamp;
 use crate::output::escape;
 
-/// A value as one line, with its line feed.
+/// Room for most cases, in bytes.
+const ROOM: usize = 8 << 10;
+
+/// A value as one line of compact JSON, with its line feed; characters that must not reach a
+/// terminal become escapes.
 pub(super) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(4096);
-    value.serialize(&mut Serializer::with_formatter(&mut out, Safe))?;
+    let mut out = Vec::with_capacity(ROOM);
+    serde_json::to_writer(&mut out, value)?;
+    let mut out = match String::from_utf8(out) {
+        Ok(text) if !is_printable(&text) => escaped(&text).into_bytes(),
+        Ok(text) => text.into_bytes(),
+        Err(error) => return Err(io::Error::other(error)),
+    };
     out.push(b'\n');
     Ok(out)
 }
@@ -30,29 +39,18 @@ fn is_printable(text: &str) -> bool {
         .fold(true, |all, b| all & matches!(b, b' '..=b'~'))
 }
 
-/// Writes compact JSON; characters that must not reach a terminal become escapes.
-struct Safe;
-
-impl Formatter for Safe {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        if is_printable(fragment) {
-            return out.write_all(fragment.as_bytes());
+/// JSON with escapes for the characters that cannot be seen: there are none but in its strings.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 8);
+    let mut plain = 0;
+    for (at, c) in json.char_indices().filter(|(_, c)| escape::is_hidden(*c)) {
+        out.push_str(json.get(plain..at).unwrap_or_default());
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // A string takes it all.
+            let _ = write!(out, "\\u{unit:04x}");
         }
-        let mut plain = 0;
-        for (at, c) in fragment
-            .char_indices()
-            .filter(|(_, c)| escape::is_hidden(*c))
-        {
-            out.write_all(fragment.get(plain..at).unwrap_or_default().as_bytes())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            plain = at + c.len_utf8();
-        }
-        out.write_all(fragment.get(plain..).unwrap_or_default().as_bytes())
+        plain = at + c.len_utf8();
     }
+    out.push_str(json.get(plain..).unwrap_or_default());
+    out
 }
