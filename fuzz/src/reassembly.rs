@@ -232,6 +232,7 @@ fn vantage(what: u8) -> Vantage {
     };
     Vantage {
         settled: None,
+        lost: 0,
         hook,
         cookie,
         netns: 1,

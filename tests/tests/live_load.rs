@@ -8,14 +8,24 @@ use anyhow::{Context, Result, anyhow, ensure};
 use tracer_tests::{Case, Client, ClientReport, Nginx, Place, Scene, Session, Tracer};
 
 const PORT: u16 = 8080;
-const SECONDS: usize = 30;
+const SECONDS: usize = 5;
 
 #[test]
 fn seen_and_lost_make_up_what_was_sent() -> Result<()> {
+    under_load("all")
+}
+
+/// What is held is shipped late, or in part: what is lost of it must not look like what was let go.
+#[test]
+fn held_seen_and_lost_make_up_what_was_sent() -> Result<()> {
+    under_load("hold")
+}
+
+fn under_load(mode: &str) -> Result<()> {
     let scene = Scene::loopback()?;
     let _nginx = Nginx::start(&scene, PORT, 2)?;
     let cgroup = scene.cgroup().path().to_str().context("path")?;
-    let arguments = ["-p", "8080", "--cgroup", cgroup];
+    let arguments = ["-p", "8080", "--cgroup", cgroup, "--capture", mode];
     let mut tracer = Tracer::start_unread(Place::here(), arguments)?;
     // Some hundred thousand cases: what is checked of each is kept, not the whole.
     let output = BufReader::new(tracer.take_output()?);

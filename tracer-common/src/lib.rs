@@ -184,8 +184,10 @@ pub struct PacketRecord {
     pub settled: u16,
     /// Offset of the length field of its IP header, in bytes; 0 but where requests are held.
     pub length_at: u16,
-    /// Zero.
-    pub padding: u32,
+    /// Where requests are held, how many records of packets, of any connection, had found no room
+    /// before; it wraps around. Where two records of a connection differ in it, what is missing between them may be lost and
+    /// not left out.
+    pub lost: u32,
 }
 
 impl PacketRecord {
@@ -205,7 +207,7 @@ impl PacketRecord {
             settled_peer: 0,
             settled: 0,
             length_at: 0,
-            padding: 0,
+            lost: 0,
         }
     }
 }

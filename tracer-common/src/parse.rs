@@ -50,7 +50,7 @@ fn packet(mut fields: Fields<'_>) -> Option<(PacketRecord, &[u8])> {
         settled_peer: fields.u32()?,
         settled: fields.u16()?,
         length_at: fields.u16()?,
-        padding: fields.u32()?,
+        lost: fields.u32()?,
     };
     let packet = fields.0.get(..usize::try_from(header.captured_len).ok()?)?;
     Some((header, packet))
@@ -191,6 +191,7 @@ mod tests {
             ),
             (offset_of!(PacketRecord, settled_peer), &13u32.to_ne_bytes()),
             (offset_of!(PacketRecord, settled), &14u16.to_ne_bytes()),
+            (offset_of!(PacketRecord, lost), &16u32.to_ne_bytes()),
             (offset_of!(PacketRecord, length_at), &15u16.to_ne_bytes()),
         ] {
             put(&mut bytes, offset, field);
@@ -213,7 +214,7 @@ mod tests {
             settled_peer: 13,
             settled: 14,
             length_at: 15,
-            padding: 0,
+            lost: 16,
         };
         assert_eq!((header, packet), (expected, &b"abc"[..]));
     }

@@ -20,6 +20,27 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
 
+/// How many records of packets found no room. Written here and by nobody else; it wraps around.
+#[unsafe(no_mangle)]
+static mut LOST: u32 = 0;
+
+/// What a packet's record says of those before it.
+#[inline(always)]
+pub fn lost() -> u32 {
+    // SAFETY: one aligned word. Volatile, as it is written by programs that the compiler does not
+    // see run.
+    unsafe { (&raw const LOST).read_volatile() }
+}
+
+/// A packet's record found no room: the next one says so.
+#[inline(always)]
+fn packet_is_lost() {
+    count(counter::LOST_PACKETS);
+    let lost = &raw mut LOST;
+    // SAFETY: one aligned word; atomic as in `count`.
+    unsafe { asm!("lock *(u32 *)({0} + 0) += {1}", in(reg) lost, in(reg) 1_u64) };
+}
+
 /// Room for `SIZE` bytes in the ring buffer; where there is none, `lost` goes up by one.
 ///
 /// The size is a constant because the verifier takes no other.
@@ -27,7 +48,10 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT
 pub fn reserve<const SIZE: usize>(lost: u32) -> Option<RingBufBytes<'static>> {
     let room = EVENTS.reserve_bytes(SIZE, 0);
     if room.is_none() {
-        count(lost);
+        match lost {
+            counter::LOST_PACKETS => packet_is_lost(),
+            _ => count(lost),
+        }
     }
     room
 }
@@ -59,7 +83,7 @@ pub fn held(slot: &Slot) {
         )
     };
     if failed != 0 {
-        count(counter::LOST_PACKETS);
+        packet_is_lost();
     }
 }
 

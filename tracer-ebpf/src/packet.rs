@@ -280,6 +280,7 @@ pub fn record(skb: &SkBuff, hook: u32, link: u32, place: Place) -> PacketRecord 
         ifindex: ifindex(skb),
         hook,
         link,
+        lost: if HOLDING.load() != 0 { emit::lost() } else { 0 },
         ..PacketRecord::new()
     }
 }

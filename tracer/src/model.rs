@@ -343,10 +343,12 @@ pub struct Packet {
     pub conn: ConnId,
     /// Up to where its connection was settled; `None` where that was not said.
     pub settled: Option<Settled>,
+    /// How many records, of any connection, had been lost before, where packets are left out.
+    pub lost: u32,
 }
 
 /// Sequence numbers before which nothing more of a connection will come: what is missing there was
-/// left out on purpose, in whole messages.
+/// left out on purpose, in whole messages, unless records were lost since the packet before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// In the direction of the packet that says so.

@@ -79,6 +79,7 @@ impl Trails {
             direction,
             conn,
             settled: frame.vantage.settled,
+            lost: frame.vantage.lost,
         };
         trail.bytes += cost(&packet);
         self.bytes += cost(&packet);

@@ -11,8 +11,8 @@ use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, PcapNGReader};
 use tracer403::model::{
     Around, Case, ConnId, Container, Direction, Endpoint, Exchange, Health, Hop, LossPlace,
-    MissingProbe, Owner, OwnerQuality, Packet, Preflight, Response, Talk, Timestamp, Told, Unread,
-    UnreadPeer,
+    MissingProbe, Owner, OwnerQuality, Packet, Preflight, Response, Settled, Talk, Timestamp, Told,
+    Unread, UnreadPeer,
 };
 use tracer403::output::pcapng::PcapngSink;
 use tracer403::output::{Mode, Session, Sink, WholeFile};
@@ -51,6 +51,7 @@ fn packets_owners_and_losses_come_back() {
                 &written.data
             )
         );
+        assert_eq!((read.settled, read.lost), (written.settled, written.lost));
     }
     assert_eq!(back.lost, 7, "packets, not owners");
 
@@ -416,7 +417,8 @@ fn read(path: &Path) -> Back {
                 data: frame.data.to_vec(),
                 direction: Direction::ClientToServer,
                 conn: ConnId::default(),
-                settled: None,
+                settled: frame.vantage.settled,
+                lost: frame.vantage.lost,
             },
             frame.vantage.hook,
         )),
@@ -456,7 +458,12 @@ fn case(number: u64, server: Option<Owner>, client: Option<Owner>) -> Case {
         data: vec![number as u8; 80 + i as usize],
         direction,
         conn: ConnId(number),
-        settled: None,
+        // Not of every packet: neither where nothing is known to be settled, nor before a loss.
+        settled: i.is_multiple_of(2).then_some(Settled {
+            own: 0xfedc_ba98,
+            peer: i as u32,
+        }),
+        lost: i as u32 / 2,
     };
     let exchange = Exchange {
         conn: ConnId(number),

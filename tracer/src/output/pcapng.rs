@@ -94,7 +94,7 @@ impl<W: Write> PcapngSink<W> {
             out.extend_from_slice(&captured.to_le_bytes());
             out.extend_from_slice(&packet.wire_len.max(captured).to_le_bytes());
             padded(out, &packet.data);
-            if flags != 0 || !comments.is_empty() || packet.settled.is_some() {
+            if flags != 0 || !comments.is_empty() || packet.settled.is_some() || packet.lost != 0 {
                 for comment in comments {
                     option(out, 1, comment.as_bytes());
                 }
@@ -103,6 +103,9 @@ impl<W: Write> PcapngSink<W> {
                 }
                 if let Some(settled) = packet.settled {
                     option(out, CUSTOM_BINARY, &blocks::settled(settled));
+                }
+                if packet.lost != 0 {
+                    option(out, CUSTOM_BINARY, &blocks::lost(packet.lost));
                 }
                 option(out, 0, &[]);
             }

@@ -24,6 +24,8 @@ pub(super) struct Duplex {
     to_client: Stream,
     /// Which way the RST went that ended it, and its sequence number.
     reset: Option<(Direction, u32)>,
+    /// How many records of any connection had been lost before its last packet.
+    lost: u32,
 }
 
 /// Where chunks go.
@@ -148,15 +150,19 @@ impl Duplex {
         let Some(span) = mine.span(segment) else {
             return Taken::Implausible;
         };
+        let is_first = !mine.seen && !other.seen;
         mine.seen = true;
         let settled = segment.vantage.settled;
         let need = match segment.flags.ack {
             true => other.acknowledge(segment.ack),
             false => 0,
         };
+        let lost = segment.vantage.lost;
+        let is_sure = std::mem::replace(&mut self.lost, lost) == lost || is_first;
         if let Some(settled) = settled {
-            self.settle(dir.reverse(), settled.peer, segment.at, out);
-            self.settle(dir, settled.own, segment.at, out);
+            for (dir, seq) in [(dir.reverse(), settled.peer), (dir, settled.own)] {
+                self.settle(dir, seq, is_sure, segment.at, out);
+            }
         }
         let (mine, other) = self.split(dir);
         take(mine, other, dir, segment, span, need, out);
@@ -209,8 +215,16 @@ impl Duplex {
         }
     }
 
-    /// Nothing more will come before this sequence number: what is missing was left out.
-    fn settle<F>(&mut self, dir: Direction, seq: u32, at: Timestamp, out: &mut Outlet<'_, F>) {
+    /// Nothing more will come before this sequence number: what is missing was left out, or it was
+    /// lost where that is not sure.
+    fn settle<F>(
+        &mut self,
+        dir: Direction,
+        seq: u32,
+        is_sure: bool,
+        at: Timestamp,
+        out: &mut Outlet<'_, F>,
+    ) {
         let Some(end) = self.stream(dir).offset(seq) else {
             return;
         };
@@ -225,7 +239,11 @@ impl Duplex {
             }
             let (offset, len) = (stream.next, until - stream.next);
             stream.advance(len);
-            out.chunk(at, dir, offset, Piece::LeftOut { len });
+            if is_sure {
+                out.chunk(at, dir, offset, Piece::LeftOut { len });
+            } else {
+                out.gap(at, dir, offset, len);
+            }
         }
     }
 
@@ -426,15 +444,20 @@ fn give_up<F>(
     let offset = stream.next;
     let len = stream.give_up(hole);
     if len > 0 {
-        out.stats.gaps += 1;
-        out.stats.gap_bytes = out.stats.gap_bytes.saturating_add(len);
-        let kind = GapKind::Lost;
-        out.chunk(now.at, dir, offset, Piece::Gap { len, kind });
+        out.gap(now.at, dir, offset, len);
     }
     len
 }
 
 impl<F> Outlet<'_, F> {
+    /// Hands out that so many bytes were lost.
+    fn gap(&mut self, at: Timestamp, dir: Direction, offset: u64, len: u64) {
+        self.stats.gaps += 1;
+        self.stats.gap_bytes = self.stats.gap_bytes.saturating_add(len);
+        let kind = GapKind::Lost;
+        self.chunk(at, dir, offset, Piece::Gap { len, kind });
+    }
+
     fn chunk(&mut self, at: Timestamp, dir: Direction, offset: u64, piece: Piece<'_>) {
         let chunk = Chunk {
             at,

@@ -86,6 +86,8 @@ pub struct Vantage {
     pub ifindex: u32,
     /// Up to where its connection is settled; `None` where that is not said.
     pub settled: Option<Settled>,
+    /// How many records, of any connection, had been lost before, where packets are left out.
+    pub lost: u32,
 }
 
 /// Which way a packet was going where it was seen.

@@ -32,6 +32,55 @@ proptest! {
         let held = cases(shipped.into_iter());
         prop_assert_eq!(&held, &all, "let go: {}", let_go);
     }
+
+    /// Where the tool is too slow, a record may be lost on its way. Where a client does not wait for
+    /// an answer, nobody can tell whether the next one is to a request that was lost.
+    #[test]
+    fn what_is_lost_makes_no_wrong_pair(
+        mut talk in talk(),
+        lets_go in lets_go(),
+        lost in any::<prop::sample::Index>(),
+    ) {
+        for exchange in &mut talk.exchanges {
+            exchange.is_pipelined = false;
+        }
+        let packets = talk.packets();
+        let all = cases(packets.iter().map(|p| p.shipped(u32::MAX, Settled::UNKNOWN)));
+        let (shipped, _) = hold(&packets, lets_go);
+        let lost = lost.index(shipped.len());
+        let rest = shipped.into_iter().enumerate().filter(|(at, _)| *at != lost);
+        for said in cases_of(rest.map(|(at, packet)| (packet, u32::from(at > lost)))) {
+            let is_it = |one: &Said| one.0 == said.0 && one.1 == said.1;
+            prop_assert!(said.0.is_none() || all.iter().any(is_it), "{:?} of {:?}", said, all);
+        }
+    }
+}
+
+/// An answer that was lost is no answer that was left out: the next one is not that request's.
+#[test]
+fn an_answer_that_was_lost_does_not_lend_its_request() {
+    let refused = Exchange {
+        status: 403,
+        ..Exchange::plain()
+    };
+    let talk = Talk {
+        exchanges: vec![refused.clone(), refused],
+        ..Talk::plain()
+    };
+    let (shipped, _) = hold(&talk.packets(), LetsGo::All);
+    // The first answer and the second request.
+    let is_answer = |packet: &Shipped| memmem(&packet.bytes, b"HTTP/1.1 403");
+    let answer = shipped.iter().position(is_answer).unwrap();
+    let lost = answer..answer + 2;
+    let rest = shipped.into_iter().enumerate();
+    let rest = rest.filter(|(at, _)| !lost.contains(at));
+    let rest = rest.map(|(at, packet)| (packet, if at < lost.start { 0 } else { 2 }));
+    let requests: Vec<_> = cases_of(rest).into_iter().map(|said| said.0).collect();
+    assert_eq!(requests, [None]);
+}
+
+fn memmem(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Each direction has its own CPU: while an answer is taken in, the next packet of the request may be
@@ -176,9 +225,14 @@ fn what_passes_is_let_go() {
 type Said = (Option<Vec<u8>>, Option<u16>, Option<Vec<u8>>);
 
 fn cases(packets: impl Iterator<Item = Shipped>) -> Vec<Said> {
+    cases_of(packets.map(|packet| (packet, 0)))
+}
+
+/// The cases of packets, each with how many records had been lost before.
+fn cases_of(packets: impl Iterator<Item = (Shipped, u32)>) -> Vec<Said> {
     let mut pipeline = Pipeline::new(Options::default());
     let mut last = Timestamp::default();
-    for packet in packets {
+    for (packet, lost) in packets {
         last = Timestamp::from_nanos(packet.at);
         pipeline.push(Record::Packet(Frame {
             at: last,
@@ -190,6 +244,7 @@ fn cases(packets: impl Iterator<Item = Shipped>) -> Vec<Said> {
                     own: packet.settled.own,
                     peer: packet.settled.peer,
                 }),
+                lost,
                 ..Vantage::default()
             },
         }));

@@ -41,6 +41,14 @@ pub(super) fn settled(settled: Settled) -> Vec<u8> {
     value
 }
 
+/// The value of a custom option that says how many records had been lost before a packet.
+pub(super) fn lost(count: u32) -> Vec<u8> {
+    let mut value = ENTERPRISE.to_le_bytes().to_vec();
+    value.extend_from_slice(b"tracer403 lost ");
+    value.extend_from_slice(&count.to_le_bytes());
+    value
+}
+
 /// Appends an option; nothing where the value is longer than an option can be.
 pub(super) fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let Ok(len) = u16::try_from(value.len()) else {

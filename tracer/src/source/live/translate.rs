@@ -163,6 +163,7 @@ impl Translator {
                     own: header.settled_own,
                     peer: header.settled_peer,
                 }),
+                lost: header.lost,
             },
         }
     }

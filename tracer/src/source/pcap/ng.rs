@@ -197,9 +197,7 @@ impl Pcapng {
                     }
                 }
                 2989 => {
-                    if let Some(settled) = settled(self.order, value) {
-                        vantage.settled = Some(settled);
-                    }
+                    custom_option(self.order, value, &mut vantage);
                 }
                 2 => vantage.hook = hook(self.order.u32_at(value, 0).unwrap_or_default()),
                 _ => {}
@@ -280,17 +278,22 @@ impl Pcapng {
     }
 }
 
-/// The custom option that this tool writes (`output/pcapng/blocks.rs`); `None` where it is somebody
-/// else's. Its sequence numbers are in little-endian order, as every byte of the tool's files.
-fn settled(order: Order, value: &[u8]) -> Option<Settled> {
+/// Takes in a custom option that this tool writes (`output/pcapng/blocks.rs`); somebody else's is left
+/// alone. Its numbers are in little-endian order, as every byte of the tool's files.
+fn custom_option(order: Order, value: &[u8], vantage: &mut Vantage) -> Option<()> {
     if order.u32_at(value, 0)? != told::ENTERPRISE {
         return None;
     }
-    let numbers = value.get(4..)?.strip_prefix(b"tracer403 settled ")?;
-    Some(Settled {
-        own: Order::Little.u32_at(numbers, 0)?,
-        peer: Order::Little.u32_at(numbers, 4)?,
-    })
+    let said = value.get(4..)?.strip_prefix(b"tracer403 ")?;
+    if let Some(numbers) = said.strip_prefix(b"settled ") {
+        vantage.settled = Some(Settled {
+            own: Order::Little.u32_at(numbers, 0)?,
+            peer: Order::Little.u32_at(numbers, 4)?,
+        });
+    } else if let Some(number) = said.strip_prefix(b"lost ") {
+        vantage.lost = Order::Little.u32_at(number, 0)?;
+    }
+    Some(())
 }
 
 fn enhanced_packet(order: Order, body: &[u8]) -> Option<Packet> {
