@@ -221,7 +221,9 @@ pub struct CaptureArgs {
     /// servers ask each other; where a server asked one that was left out, the verdict says so. What
     /// cannot be followed there is copied whole (pipelining, chunked requests, heads above 4000
     /// bytes, packets out of order). Of a request 4096 bytes are kept, with the headers of its first
-    /// packet. Whether the POST of a refused preflight never came cannot be told.
+    /// packet. Whether the POST of a refused preflight never came cannot be told. Where a socket's
+    /// two directions show under different addresses (translated on this host), its answers are told
+    /// without their requests.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = CaptureMode::All)]
     pub capture: CaptureMode,
 
