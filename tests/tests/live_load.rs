@@ -8,20 +8,19 @@ use anyhow::{Context, Result, anyhow, ensure};
 use tracer_tests::{Case, Client, ClientReport, Nginx, Place, Scene, Session, Tracer};
 
 const PORT: u16 = 8080;
-const SECONDS: usize = 5;
 
 #[test]
 fn seen_and_lost_make_up_what_was_sent() -> Result<()> {
-    under_load("all")
+    under_load("all", 30)
 }
 
 /// What is held is shipped late, or in part: what is lost of it must not look like what was let go.
 #[test]
 fn held_seen_and_lost_make_up_what_was_sent() -> Result<()> {
-    under_load("hold")
+    under_load("hold", 5)
 }
 
-fn under_load(mode: &str) -> Result<()> {
+fn under_load(mode: &str, seconds: usize) -> Result<()> {
     let scene = Scene::loopback()?;
     let _nginx = Nginx::start(&scene, PORT, 2)?;
     let cgroup = scene.cgroup().path().to_str().context("path")?;
@@ -34,7 +33,7 @@ fn under_load(mode: &str) -> Result<()> {
         let session = Session::stream(output, |case| seen.push(Seen::of(&case)))?;
         anyhow::Ok((session, seen))
     });
-    let reports = load(&scene)?;
+    let reports = load(&scene, seconds)?;
     tracer.interrupt()?;
     let finished = tracer.finish()?;
     let (session, seen) = reader.join().map_err(|_| anyhow!("the reader died"))??;
@@ -48,9 +47,9 @@ fn under_load(mode: &str) -> Result<()> {
     let whole = no_wrong_pair(&seen, &reports)?;
     let sent: usize = reports.iter().map(|r| r.answers.len()).sum();
     println!(
-        "{sent} exchanges in {SECONDS} s ({} a second): {whole} reported whole, {} in part, \
+        "{sent} exchanges in {seconds} s ({} a second): {whole} reported whole, {} in part, \
          {} records lost; {}",
-        sent / SECONDS,
+        sent / seconds,
         seen.len() - whole,
         session.lost(),
         session.summary
@@ -65,8 +64,8 @@ fn under_load(mode: &str) -> Result<()> {
     Ok(())
 }
 
-fn load(scene: &Scene) -> Result<Vec<ClientReport>> {
-    let seconds = format!("--seconds={SECONDS}");
+fn load(scene: &Scene, seconds: usize) -> Result<Vec<ClientReport>> {
+    let seconds = format!("--seconds={seconds}");
     let mut clients = Vec::new();
     for (number, address) in scene.addresses(PORT).iter().enumerate() {
         let to = address.to_string();

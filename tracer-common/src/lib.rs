@@ -185,8 +185,8 @@ pub struct PacketRecord {
     /// Offset of the length field of its IP header, in bytes; 0 but where requests are held.
     pub length_at: u16,
     /// Where requests are held, how many records of packets, of any connection, had found no room
-    /// before; it wraps around. Where two records of a connection differ in it, what is missing between them may be lost and
-    /// not left out.
+    /// before; it wraps around. Where two records of a connection differ in it, what is missing
+    /// between them may be lost and not left out.
     pub lost: u32,
 }
 

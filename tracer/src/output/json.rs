@@ -92,7 +92,7 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        self.out.write_all(&writer::line(line)?)?;
+        self.out.write_all(writer::line(line)?.as_bytes())?;
         self.out.flush()
     }
 }

@@ -13,6 +13,7 @@ mod talk;
 use std::time::Duration;
 
 use host::{LetsGo, Out, hold, hold_with, take};
+use memchr::memmem;
 use proptest::prelude::*;
 use talk::{Exchange, Shipped, Talk, lets_go, talk};
 use tracer_common::SETTLED_BOTH;
@@ -69,7 +70,7 @@ fn an_answer_that_was_lost_does_not_lend_its_request() {
     };
     let (shipped, _) = hold(&talk.packets(), LetsGo::All);
     // The first answer and the second request.
-    let is_answer = |packet: &Shipped| memmem(&packet.bytes, b"HTTP/1.1 403");
+    let is_answer = |packet: &Shipped| memmem::find(&packet.bytes, b"HTTP/1.1 403").is_some();
     let answer = shipped.iter().position(is_answer).unwrap();
     let lost = answer..answer + 2;
     let rest = shipped.into_iter().enumerate();
@@ -77,10 +78,6 @@ fn an_answer_that_was_lost_does_not_lend_its_request() {
     let rest = rest.map(|(at, packet)| (packet, if at < lost.start { 0 } else { 2 }));
     let requests: Vec<_> = cases_of(rest).into_iter().map(|said| said.0).collect();
     assert_eq!(requests, [None]);
-}
-
-fn memmem(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Each direction has its own CPU: while an answer is taken in, the next packet of the request may be

@@ -8,21 +8,15 @@ use serde::Serialize;
 use crate::model::Timestamp;
 use crate::output::escape;
 
-/// Room for most cases, in bytes.
-const ROOM: usize = 8 << 10;
-
 /// A value as one line of compact JSON, with its line feed; characters that must not reach a
 /// terminal become escapes.
-pub(super) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(ROOM);
-    serde_json::to_writer(&mut out, value)?;
-    let mut out = match String::from_utf8(out) {
-        Ok(text) if !is_printable(&text) => escaped(&text).into_bytes(),
-        Ok(text) => text.into_bytes(),
-        Err(error) => return Err(io::Error::other(error)),
-    };
-    out.push(b'\n');
-    Ok(out)
+pub(super) fn line(value: &impl Serialize) -> io::Result<String> {
+    let mut line = serde_json::to_string(value)?;
+    if !is_printable(&line) {
+        line = escaped(&line);
+    }
+    line.push('\n');
+    Ok(line)
 }
 
 /// RFC 3339 in UTC, with nine digits of the second.

@@ -21,10 +21,8 @@ impl Owners {
     /// of the other. Where there are several exchanges of one connection, the later ones name an
     /// end that has changed, on the first packet from the start of its message on.
     pub(super) fn of(case: &Case) -> Self {
-        let mut exchanges: Vec<_> = {
-            let siblings = case.siblings.iter().map(AsRef::as_ref);
-            case.chain.exchanges().chain(siblings).collect()
-        };
+        let siblings = case.siblings.iter().map(AsRef::as_ref);
+        let mut exchanges: Vec<_> = case.chain.exchanges().chain(siblings).collect();
         exchanges.sort_by_key(|exchange| (exchange.conn, exchange.index));
         let sent = Sent::by_connection(&case.packets);
         let mut owners = Self::default();
