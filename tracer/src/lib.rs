@@ -50,6 +50,7 @@ pub mod diagnose;
 pub mod output;
 pub mod pipeline;
 pub mod cli;
+mod bytes;
 mod memo;
 #[cfg(test)]
 mod testing;

@@ -1,5 +1,7 @@
-//! What is made of a shared value, kept for the next time: cases of one route share their siblings.
+//! What was made of something, kept for the next time: cases of one route share their siblings, and
+//! all requests have the same few names.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -44,6 +46,36 @@ impl<K, V> Memo<K, V> {
     }
 }
 
+/// Names of which something is remembered. Bounds the memory: where somebody makes up ever more, all
+/// are forgotten.
+const NAMES_MAX: usize = 1024;
+
+/// What was made of names, each a short one.
+#[derive(Debug)]
+pub(crate) struct Names<V>(RefCell<hashbrown::HashMap<Box<[u8]>, V>>);
+
+impl<V> Default for Names<V> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<V: Copy> Names<V> {
+    /// What `make` makes, or made, of this name. It may not ask for another one.
+    pub(crate) fn of(&self, name: &[u8], make: impl FnOnce(&[u8]) -> V) -> V {
+        let mut made = self.0.borrow_mut();
+        if let Some(value) = made.get(name) {
+            return *value;
+        }
+        if made.len() >= NAMES_MAX {
+            made.clear();
+        }
+        let value = make(name);
+        made.insert(name.into(), value);
+        value
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +105,25 @@ mod tests {
         let expected: Vec<_> = (0..REMEMBERED).chain([7, 0]).collect();
         assert_eq!(made, expected);
         assert_eq!(memo.made.len(), memo.order.len());
+    }
+
+    #[test]
+    fn names_are_remembered_within_a_bound() {
+        let names = Names::default();
+        let mut made = 0;
+        for round in 0..2 {
+            for n in 0..=NAMES_MAX {
+                let name = n.to_string();
+                let len = names.of(name.as_bytes(), |name| {
+                    made += 1;
+                    name.len()
+                });
+                assert_eq!(len, name.len(), "round {round}");
+                assert!(names.0.borrow().len() <= NAMES_MAX);
+            }
+        }
+        names.of(b"new", |_| 9);
+        assert_eq!(names.of(b"new", |_| 8), 9);
+        assert!(made > NAMES_MAX);
     }
 }

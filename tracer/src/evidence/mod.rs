@@ -6,6 +6,7 @@
 mod client;
 pub mod fingerprint;
 mod hops;
+mod names;
 mod note;
 mod pace;
 mod parts;

@@ -128,10 +128,8 @@ impl<'a> Parts<'a> {
 
 /// The first field of this name: its index and value.
 pub(super) fn field<'a>(head: &'a Head, name: &str) -> Option<(usize, &'a [u8])> {
-    head.fields()
-        .enumerate()
-        .find(|(_, f)| f.name.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|(index, f)| (index, f.value))
+    head.named(|field| field.eq_ignore_ascii_case(name.as_bytes()))
+        .next()
 }
 
 /// The content of a body, its coding removed, and whether that is all of it.
@@ -184,10 +182,8 @@ fn urlencoded(text: &[u8], part: impl Fn(usize, usize) -> Part) -> Vec<Pair<'_>>
 
 /// The cookies of every `Cookie` field (RFC 6265 section 4.2).
 fn cookies(head: &Head) -> Vec<Pair<'_>> {
-    head.fields()
-        .enumerate()
-        .filter(|(_, f)| f.name.eq_ignore_ascii_case(b"cookie"))
-        .flat_map(|(index, f)| f.value.split(|b| *b == b';').map(move |c| (index, c)))
+    head.named(|field| field.eq_ignore_ascii_case(b"cookie"))
+        .flat_map(|(index, value)| value.split(|b| *b == b';').map(move |c| (index, c)))
         .filter_map(|(index, cookie)| {
             let mut halves = cookie.trim_ascii().splitn(2, |b| *b == b'=');
             Some(Pair {

@@ -1,12 +1,11 @@
 //! What sets the refused request apart from those of its kind that passed.
 
 mod compare;
-mod traits;
+pub(super) mod traits;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use compare::{Difference, differences};
+use compare::{Difference, Topic, differences};
 use traits::Traits;
 
 use super::note::{Notes, asked};
@@ -61,9 +60,8 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
     let notes = &mut Notes::new(index, evidence);
     found(refused, &first.exchange, siblings.len(), notes);
 
-    let each = passed.iter().map(|p| differences(this, p, Some(&parts)));
-    let each: Vec<_> = each.collect();
-    if each.iter().any(BTreeMap::is_empty) {
+    let each: Vec<_> = passed.iter().map(|p| differences(this, p)).collect();
+    if each.iter().any(Vec::is_empty) {
         notes.add(
             "sibling.same",
             Strength::Fair,
@@ -73,18 +71,23 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
         );
         return;
     }
+    let Some(other) = passed.first() else {
+        return;
+    };
     let apart = set_apart(each, &passed);
+    let told = |topic| Difference::of(topic, (this, &parts), other);
     let number = passed.len();
     let those = if number == 1 {
         "the one that passed".to_owned()
     } else {
         format!("{number} that passed")
     };
-    if let [(topic, difference)] = apart.as_slice() {
+    if let [topic] = *apart {
+        let difference = told(topic);
         notes.add(
             format!("sibling.only_{topic}"),
             // Another credential may be wrong, too weak, or that of somebody who may not.
-            if matches!(topic.as_ref(), "credential_other" | "cookie_other") {
+            if matches!(topic, Topic::CredentialOther | Topic::CookieOther) {
                 Strength::Fair
             } else {
                 Strength::Strong
@@ -98,7 +101,8 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
         );
         return;
     }
-    for (topic, difference) in apart.into_iter().take(TOLD_MAX) {
+    for topic in apart.into_iter().take(TOLD_MAX) {
+        let difference = told(topic);
         notes.add(
             format!("sibling.differs_{topic}"),
             Strength::Weak,
@@ -140,32 +144,26 @@ fn found(refused: &Exchange, first: &Exchange, number: usize, notes: &mut Notes<
     );
 }
 
-/// The differences from every sibling. Those in which the siblings differ among themselves do not
-/// matter, unless there are no others.
-fn set_apart(
-    mut each: Vec<BTreeMap<String, Difference>>,
-    passed: &[&Traits],
-) -> Vec<(String, Difference)> {
+/// The differences from every sibling, in order. Those in which the siblings differ among themselves
+/// do not matter, unless there are no others.
+fn set_apart<'a>(mut each: Vec<Vec<Topic<'a>>>, passed: &[&'a Traits]) -> Vec<Topic<'a>> {
     let Some(mut common) = (!each.is_empty()).then(|| each.swap_remove(0)) else {
         return Vec::new();
     };
-    common.retain(|topic, _| each.iter().all(|other| other.contains_key(topic)));
-    let varied: BTreeSet<String> = passed
+    common.retain(|topic| each.iter().all(|other| other.contains(topic)));
+    common.sort_unstable();
+    let pairs = passed
         .split_first()
         .into_iter()
-        .flat_map(|(first, rest)| rest.iter().map(move |other| (first, other)))
-        .flat_map(|(first, other)| {
-            [
-                differences(first, other, None),
-                differences(other, first, None),
-            ]
-        })
-        .flat_map(BTreeMap::into_keys)
+        .flat_map(|(first, rest)| rest.iter().map(move |other| (first, other)));
+    let varied: Vec<_> = pairs
+        .flat_map(|(first, other)| [differences(first, other), differences(other, first)])
+        .flatten()
         .collect();
-    if common.keys().any(|topic| !varied.contains(topic)) {
-        common.retain(|topic, _| !varied.contains(topic));
+    if common.iter().any(|topic| !varied.contains(topic)) {
+        common.retain(|topic| !varied.contains(topic));
     }
-    common.into_iter().collect()
+    common
 }
 
 #[cfg(test)]

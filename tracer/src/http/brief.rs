@@ -4,9 +4,10 @@
 //! and what route they took, in one walk over the lines of each head. Whatever is out of the
 //! ordinary is `None`: the parser proper reads it, and names what is odd.
 
-use memchr::memchr_iter;
+use wide::u8x16;
 
 use super::start;
+use crate::bytes::places;
 use crate::limits::Limits;
 use crate::model::Framing;
 
@@ -163,7 +164,9 @@ impl<'a> Fields<'a> {
             user_agent: None,
         };
         let mut at = 0;
-        for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
+        let line_feed = u8x16::new([b'\n'; 16]);
+        let ends = places(bytes, |byte, _| byte.cmp_eq(line_feed));
+        for (count, end) in ends.enumerate() {
             let line = bytes.get(at..end)?.strip_suffix(b"\r")?;
             at = end + 1;
             if count == 0 {

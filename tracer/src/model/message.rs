@@ -47,11 +47,18 @@ impl Head {
         })
     }
 
+    /// The fields whose name is as wanted: their places and values, in order.
+    pub fn named(&self, is_wanted: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = (usize, &[u8])> {
+        let fields = self.fields.iter().enumerate();
+        fields
+            .filter(move |(_, f)| is_wanted(self.slice(f.name)))
+            .map(|(index, f)| (index, self.slice(f.value)))
+    }
+
     /// The values of every field called `name` (in any letter case), in order.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields()
-            .filter(move |f| f.name.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|f| f.value)
+        self.named(|field| field.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// The first value of the field called `name` (in any letter case).

@@ -240,7 +240,7 @@ fn header<'a>(name: &[u8], value: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> 
     } else if is("www-authenticate") || is("proxy-authenticate") {
         // Challenges: `Bearer realm="x"` is no credential.
         scan::challenge(value, masks)
-    } else if names::is_secret(&name.to_ascii_lowercase(), Place::Header) {
+    } else if names::is_secret(name, Place::Header) {
         form::credentials(value, masks).into()
     } else if value.starts_with(b"/") || value.get(..4).is_some_and(is_http) {
         scan::url(value, masks)

@@ -377,7 +377,7 @@ impl<'a> Facts<'a> {
         let request = exchange.request.as_deref();
         let response = exchange.response.as_deref();
         let shapes = |message: Option<&Message>| {
-            message.map_or(Shapes::NONE, |message| Shapes::in_head(&message.head))
+            message.map_or(Shapes::ANY, |message| Shapes::in_head(&message.head))
         };
         let (body, body_is_whole) = response.map_or((&[][..], false), |r| body(&r.message));
         let owner = exchange.server.owner.as_ref();
@@ -444,22 +444,18 @@ fn fields<'a>(
     names: &Names,
     message: Side,
 ) -> impl Iterator<Item = (&'a [u8], Option<Span>)> {
-    head.fields()
-        .enumerate()
-        .filter(|(_, field)| names.contain(field.name))
-        .map(move |(index, field)| {
+    head.named(|field| names.contain(field))
+        .map(move |(index, value)| {
             let part = Part::Field(index);
-            (field.value, Some(Span { message, part }))
+            (value, Some(Span { message, part }))
         })
 }
 
 /// The names of the cookies that are set, and the places of their fields.
 fn cookies(head: &Head) -> impl Iterator<Item = (&[u8], Option<Span>)> {
-    head.fields()
-        .enumerate()
-        .filter(|(_, field)| field.name.eq_ignore_ascii_case(SET_COOKIE))
-        .map(|(index, field)| {
-            let name = field.value.split(|b| *b == b'=').next().unwrap_or_default();
+    head.named(|field| field.eq_ignore_ascii_case(SET_COOKIE))
+        .map(|(index, value)| {
+            let name = value.split(|b| *b == b'=').next().unwrap_or_default();
             let span = Span {
                 message: Side::Response,
                 part: Part::Field(index),

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use super::super::names::{Kind, is};
 use super::super::note::{Notes, asked};
 use super::super::parts::Parts;
-use super::super::text::lower;
 use crate::model::{CauseId, Part, Strength};
 
 /// Most credentials that are named.
@@ -145,7 +145,7 @@ pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &
 pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> {
     let headers = parts.head.fields().enumerate();
     let headers = headers
-        .filter(|(_, f)| is_credential_header(&lower(f.name, NAME_MAX)) && !f.value.is_empty())
+        .filter(|(_, f)| is(Kind::CredentialHeader, f.name) && !f.value.is_empty())
         .map(|(index, f)| Credential {
             name: name_of(f.name),
             place: Place::Header,
@@ -153,22 +153,14 @@ pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> 
             part: Part::Field(index),
         });
     let pairs = [
-        (Place::Query, &parts.query),
-        (Place::Body, &parts.form),
-        (Place::Cookie, &parts.cookies),
+        (Place::Query, Kind::CredentialParameter, &parts.query),
+        (Place::Body, Kind::CredentialField, &parts.form),
+        (Place::Cookie, Kind::SessionCookie, &parts.cookies),
     ];
-    let pairs = pairs.into_iter().flat_map(|(place, pairs)| {
+    let pairs = pairs.into_iter().flat_map(|(place, kind, pairs)| {
         pairs
             .iter()
-            .filter(move |pair| {
-                let name = lower(&pair.name, NAME_MAX);
-                !pair.value.is_empty()
-                    && match place {
-                        Place::Query => PARAMETERS.contains(&name.as_str()),
-                        Place::Body => FIELDS.contains(&name.as_str()),
-                        Place::Header | Place::Cookie => is_session_cookie(&name),
-                    }
-            })
+            .filter(move |pair| !pair.value.is_empty() && is(kind, &pair.name))
             .map(move |pair| Credential {
                 name: name_of(&pair.name),
                 place,
@@ -204,8 +196,18 @@ static OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Whether a header of this name, in lower case, holds a credential.
-pub(in crate::evidence) fn is_credential_header(name: &str) -> bool {
+pub(in crate::evidence) fn is_header(name: &str) -> bool {
     matches(&HEADERS, name) && !matches(&OTHERS, name)
+}
+
+/// Whether a parameter of this name, in lower case, is one.
+pub(in crate::evidence) fn is_parameter(name: &str) -> bool {
+    PARAMETERS.contains(&name)
+}
+
+/// Whether a field of this name, in lower case, is one.
+pub(in crate::evidence) fn is_field(name: &str) -> bool {
+    FIELDS.contains(&name)
 }
 
 /// Whether a cookie of this name, in lower case, may hold a session or a token.

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::super::names::{Kind, is};
 use super::super::note::{Notes, asked};
-use super::super::parts::{Media, Pair, Parts};
+use super::super::parts::{Media, Parts};
 use super::super::text::{lower, percent_decode};
-use super::credential::is_session_cookie;
 use crate::model::{CauseId, Part, Strength};
 
 /// Fields of a form, members of a JSON object and parameters that carry the token.
@@ -77,8 +77,12 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     let cookie = parts
         .cookies
         .iter()
-        .find(|c| is_csrf_cookie(&c.name))
-        .or_else(|| parts.cookies.iter().find(|c| is_session(c)));
+        .find(|c| is(Kind::CsrfCookie, &c.name))
+        .or_else(|| {
+            let mut cookies = parts.cookies.iter();
+            // A token may be kept in a session.
+            cookies.find(|c| is(Kind::SessionCookie, &c.name))
+        });
     let Some(cookie) = cookie else {
         notes.add(
             "request.csrf_cookie_missing",
@@ -120,38 +124,37 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
 
 /// The tokens in headers, body and query, in this order.
 pub(in crate::evidence) fn tokens<'p>(parts: &'p Parts<'_>) -> Vec<Token<'p>> {
-    let headers = parts.head.fields().enumerate().filter_map(|(index, f)| {
-        let name = lower(f.name, 64);
-        (is_csrf_header(&name) && !f.value.is_empty()).then_some(Token {
-            name,
+    let headers = parts.head.fields().enumerate();
+    let headers = headers
+        .filter(|(_, f)| is(Kind::CsrfHeader, f.name) && !f.value.is_empty())
+        .map(|(index, f)| Token {
+            name: lower(f.name, 64),
             value: Cow::Borrowed(f.value),
             part: Part::Field(index),
-        })
-    });
-    let pairs = parts.form.iter().chain(&parts.query).filter_map(|pair| {
-        let name = lower(&pair.name, 64);
-        (is_csrf_field(&name) && !pair.value.is_empty()).then(|| Token {
-            name,
+        });
+    let pairs = parts.form.iter().chain(&parts.query);
+    let pairs = pairs
+        .filter(|pair| is(Kind::CsrfField, &pair.name) && !pair.value.is_empty())
+        .map(|pair| Token {
+            name: lower(&pair.name, 64),
             value: Cow::Borrowed(&*pair.value),
             part: pair.part,
-        })
-    });
+        });
     headers.chain(pairs).collect()
 }
 
 /// Whether a header of this name, in lower case, carries such a token.
-pub(in crate::evidence) fn is_csrf_header(name: &str) -> bool {
+pub(in crate::evidence) fn is_header(name: &str) -> bool {
     HEADERS.contains(&name)
 }
 
 /// Whether a field or parameter of this name, in lower case, carries such a token.
-pub(in crate::evidence) fn is_csrf_field(name: &str) -> bool {
+pub(in crate::evidence) fn is_field(name: &str) -> bool {
     FIELDS.contains(&name)
 }
 
-/// Whether a cookie of this name carries such a token.
-pub(in crate::evidence) fn is_csrf_cookie(name: &[u8]) -> bool {
-    let name = lower(name, 64);
+/// Whether a cookie of this name, in lower case, carries such a token.
+pub(in crate::evidence) fn is_cookie(name: &str) -> bool {
     name.contains("csrf") || name.contains("xsrf") || name.starts_with(".aspnetcore.antiforgery")
 }
 
@@ -223,9 +226,4 @@ fn unmask_django(mask: &[u8], masked: &[u8]) -> Option<Vec<u8>> {
             LETTERS.get(moved % LETTERS.len()).copied()
         })
         .collect()
-}
-
-/// Whether a cookie may hold a session, in which a token may be kept.
-fn is_session(cookie: &Pair<'_>) -> bool {
-    is_session_cookie(&lower(&cookie.name, 64))
 }

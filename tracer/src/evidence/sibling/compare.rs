@@ -1,6 +1,6 @@
 //! In what two requests differ, and how to say it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::super::parts::Parts;
 use super::traits::{Named, Traits};
@@ -12,6 +12,125 @@ const LARGER: u64 = 4;
 /// Most names in a difference.
 const NAMES_MAX: usize = 4;
 
+/// What two requests can differ in, in the order in which it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic<'a> {
+    Body,
+    BodySize,
+    BodyType,
+    Client,
+    CookieMissing,
+    CookieOther,
+    CredentialMissing,
+    CredentialOther,
+    CsrfMissing,
+    CsrfOther,
+    /// A field that no other topic compares.
+    Header(&'a str),
+    Hop,
+    Origin,
+    Path,
+    Query,
+    Referer,
+    UserAgent,
+}
+
+impl fmt::Display for Topic<'_> {
+    /// As the ids of evidence have it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Body => "body",
+            Self::BodySize => "body_size",
+            Self::BodyType => "body_type",
+            Self::Client => "client",
+            Self::CookieMissing => "cookie_missing",
+            Self::CookieOther => "cookie_other",
+            Self::CredentialMissing => "credential_missing",
+            Self::CredentialOther => "credential_other",
+            Self::CsrfMissing => "csrf_missing",
+            Self::CsrfOther => "csrf_other",
+            Self::Header(name) => return write!(f, "header_{name}"),
+            Self::Hop => "hop",
+            Self::Origin => "origin",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Referer => "referer",
+            Self::UserAgent => "user_agent",
+        })
+    }
+}
+
+/// In what `this` differs from `other`.
+pub(super) fn differences<'a>(this: &'a Traits, other: &'a Traits) -> Vec<Topic<'a>> {
+    let mut found = Vec::new();
+    found.extend(body(this, other));
+    found.extend((this.client != other.client).then_some(Topic::Client));
+    let values = [
+        (
+            (&this.cookies, &other.cookies),
+            [Topic::CookieMissing, Topic::CookieOther],
+        ),
+        (
+            (&this.credentials, &other.credentials),
+            [Topic::CredentialMissing, Topic::CredentialOther],
+        ),
+        (
+            (&this.csrf, &other.csrf),
+            [Topic::CsrfMissing, Topic::CsrfOther],
+        ),
+    ];
+    for ((here, there), [missing, not_the_same]) in values {
+        if here != there {
+            let lacks = lacking(here, there).next().is_some();
+            found.push(if lacks { missing } else { not_the_same });
+        }
+    }
+    if this.fields != other.fields {
+        let more = lacking(&this.fields, &other.fields);
+        let names = differing(&this.fields, &other.fields).chain(more);
+        found.extend(names.map(Topic::Header));
+    }
+    let programs = this.program.as_ref().zip(other.program.as_ref());
+    let is_another = programs.is_some_and(|(here, there)| here != there);
+    let rest = [
+        (this.server != other.server || is_another, Topic::Hop),
+        (this.origin != other.origin, Topic::Origin),
+        (this.path != other.path, Topic::Path),
+        (this.query != other.query, Topic::Query),
+        (this.referer != other.referer, Topic::Referer),
+        (this.user_agent != other.user_agent, Topic::UserAgent),
+    ];
+    let rest = rest.into_iter().filter(|(differs, _)| *differs);
+    found.extend(rest.map(|(_, topic)| topic));
+    found
+}
+
+/// The type, else the size, else the content.
+fn body(this: &Traits, other: &Traits) -> Option<Topic<'static>> {
+    let (here, there) = (this.body_size, other.body_size);
+    if this.body_type != other.body_type {
+        Some(Topic::BodyType)
+    } else if here > LARGE && here / LARGER >= there {
+        Some(Topic::BodySize)
+    } else {
+        (this.body != other.body).then_some(Topic::Body)
+    }
+}
+
+/// The names that are there and not here.
+fn lacking<'a>(here: &Named, there: &'a Named) -> impl Iterator<Item = &'a str> {
+    let names = there.keys().map(String::as_str);
+    names.filter(|name| !here.contains_key(*name))
+}
+
+/// The names that are here and not there, or there with another value.
+fn differing<'a>(here: &'a Named, there: &Named) -> impl Iterator<Item = &'a str> {
+    let differ = here
+        .iter()
+        .filter(|(name, value)| there.get(*name) != Some(value));
+    differ.map(|(name, _)| name.as_str())
+}
+
 /// A difference, in words that complete "It is refused, and …".
 pub(super) struct Difference {
     /// What differs.
@@ -20,137 +139,78 @@ pub(super) struct Difference {
     pub(super) part: Option<Part>,
 }
 
-/// In what `this` differs from `other`, by topic. `parts` are those of `this`, where it matters
-/// where in it they are.
-pub(super) fn differences(
-    this: &Traits,
-    other: &Traits,
-    parts: Option<&Parts<'_>>,
-) -> BTreeMap<String, Difference> {
-    let mut found = Found {
-        by_topic: BTreeMap::new(),
-        parts,
-    };
-    let credentials = (&this.credentials, &other.credentials);
-    found.named("credential", "a credential", credentials);
-    found.named("cookie", "a cookie", (&this.cookies, &other.cookies));
-    found.named("csrf", "a CSRF token", (&this.csrf, &other.csrf));
-    browser(this, other, &mut found);
-    fields(this, other, &mut found);
-    target(this, other, &mut found);
-    body(this, other, &mut found);
-    ends(this, other, &mut found);
-    found.by_topic
-}
-
-struct Found<'a> {
-    by_topic: BTreeMap<String, Difference>,
-    parts: Option<&'a Parts<'a>>,
-}
-
-impl Found<'_> {
-    fn add(&mut self, topic: &str, part: Option<Part>, says: impl Into<String>) {
-        let says = says.into();
-        self.by_topic
-            .insert(topic.to_owned(), Difference { says, part });
-    }
-
-    /// Where a field stands.
-    fn at(&self, name: &str) -> Option<Part> {
-        self.parts?.field(name).map(|(at, _)| Part::Field(at))
-    }
-
-    /// Values by name: those that are missing, else those that are not the same.
-    fn named(&mut self, topic: &str, what: &str, (this, other): (&Named, &Named)) {
-        let missing: Vec<&str> = other
-            .keys()
-            .filter(|name| !this.contains_key(*name))
-            .map(String::as_str)
-            .take(NAMES_MAX)
-            .collect();
-        if !missing.is_empty() {
-            let says = format!("it lacks {what} that is there: {}", missing.join(", "));
-            self.add(&format!("{topic}_missing"), None, says);
-        } else if this != other {
-            let names: Vec<&str> = this
-                .iter()
-                .filter(|(name, value)| other.get(*name) != Some(value))
-                .map(|(name, _)| name.as_str())
-                .take(NAMES_MAX)
-                .collect();
-            let says = format!(
-                "it has another value, or one more, of {what}: {}",
-                names.join(", ")
-            );
-            self.add(&format!("{topic}_other"), None, says);
-        }
-    }
-}
-
-/// What the browser says: where from, and what it is.
-fn browser(this: &Traits, other: &Traits, found: &mut Found<'_>) {
-    if this.origin != other.origin {
-        let says = "it comes from another Origin, or from none";
-        found.add("origin", found.at("origin"), says);
-    }
-    if this.referer != other.referer {
-        let says = "its Referer is of another host, or missing";
-        found.add("referer", found.at("referer"), says);
-    }
-    if this.user_agent != other.user_agent {
-        let says = "its User-Agent is another one, or missing";
-        found.add("user_agent", found.at("user-agent"), says);
-    }
-}
-
-/// Every field that no other topic compares.
-fn fields(this: &Traits, other: &Traits, found: &mut Found<'_>) {
-    let names: BTreeSet<&String> = this.fields.keys().chain(other.fields.keys()).collect();
-    for name in names {
-        let (here, there) = (this.fields.get(name), other.fields.get(name));
-        if here == there {
-            continue;
-        }
-        let says = match (here, there) {
-            (None, _) => format!("it has no field {name}"),
-            (_, None) => format!("it has a field {name}"),
-            _ => format!("its field {name} has another value"),
+impl Difference {
+    /// Of a request, whose `parts` these are, in one of the [`differences`] from another.
+    pub(super) fn of(
+        topic: Topic<'_>,
+        (this, parts): (&Traits, &Parts<'_>),
+        other: &Traits,
+    ) -> Self {
+        let field = |name| parts.field(name).map(|(at, _)| Part::Field(at));
+        let content = || Some(Part::Body(0, parts.content.len()));
+        let (says, part) = match topic {
+            Topic::Body => ("its body is another one".to_owned(), content()),
+            Topic::BodySize => (
+                format!(
+                    "its body is larger: {} bytes, not {}",
+                    this.body_size, other.body_size
+                ),
+                content(),
+            ),
+            Topic::BodyType => (
+                "its Content-Type is another one".to_owned(),
+                field("content-type"),
+            ),
+            Topic::Client => ("it comes from another client address".to_owned(), None),
+            Topic::CookieMissing => (lacks("a cookie", &this.cookies, &other.cookies), None),
+            Topic::CookieOther => (has("a cookie", &this.cookies, &other.cookies), None),
+            Topic::CredentialMissing => (
+                lacks("a credential", &this.credentials, &other.credentials),
+                None,
+            ),
+            Topic::CredentialOther => (
+                has("a credential", &this.credentials, &other.credentials),
+                None,
+            ),
+            Topic::CsrfMissing => (lacks("a CSRF token", &this.csrf, &other.csrf), None),
+            Topic::CsrfOther => (has("a CSRF token", &this.csrf, &other.csrf), None),
+            Topic::Header(name) => {
+                let (here, there) = (this.fields.get(name), other.fields.get(name));
+                let says = match (here, there) {
+                    (None, _) => format!("it has no field {name}"),
+                    (_, None) => format!("it has a field {name}"),
+                    _ => format!("its field {name} has another value"),
+                };
+                (says, field(name))
+            }
+            Topic::Hop => ("another server answered it".to_owned(), None),
+            Topic::Origin => (
+                "it comes from another Origin, or from none".to_owned(),
+                field("origin"),
+            ),
+            Topic::Path => ("its path is another one".to_owned(), Some(Part::StartLine)),
+            Topic::Query => ("its query is another one".to_owned(), Some(Part::StartLine)),
+            Topic::Referer => (
+                "its Referer is of another host, or missing".to_owned(),
+                field("referer"),
+            ),
+            Topic::UserAgent => (
+                "its User-Agent is another one, or missing".to_owned(),
+                field("user-agent"),
+            ),
         };
-        found.add(&format!("header_{name}"), found.at(name), says);
+        Self { says, part }
     }
 }
 
-fn target(this: &Traits, other: &Traits, found: &mut Found<'_>) {
-    if this.path != other.path {
-        found.add("path", Some(Part::StartLine), "its path is another one");
-    }
-    if this.query != other.query {
-        found.add("query", Some(Part::StartLine), "its query is another one");
-    }
+fn lacks(what: &str, here: &Named, there: &Named) -> String {
+    let names = lacking(here, there).take(NAMES_MAX);
+    let names = names.collect::<Vec<_>>().join(", ");
+    format!("it lacks {what} that is there: {names}")
 }
 
-/// The type, else the size, else the content.
-fn body(this: &Traits, other: &Traits, found: &mut Found<'_>) {
-    let whole = found.parts.map(|p| Part::Body(0, p.content.len()));
-    let (here, there) = (this.body_size, other.body_size);
-    if this.body_type != other.body_type {
-        let says = "its Content-Type is another one";
-        found.add("body_type", found.at("content-type"), says);
-    } else if here > LARGE && here / LARGER >= there {
-        let says = format!("its body is larger: {here} bytes, not {there}");
-        found.add("body_size", whole, says);
-    } else if this.body != other.body {
-        found.add("body", whole, "its body is another one");
-    }
-}
-
-/// Who asked, and who was asked.
-fn ends(this: &Traits, other: &Traits, found: &mut Found<'_>) {
-    if this.client != other.client {
-        found.add("client", None, "it comes from another client address");
-    }
-    let programs = this.program.as_ref().zip(other.program.as_ref());
-    if this.server != other.server || programs.is_some_and(|(here, there)| here != there) {
-        found.add("hop", None, "another server answered it");
-    }
+fn has(what: &str, here: &Named, there: &Named) -> String {
+    let names = differing(here, there).take(NAMES_MAX);
+    let names = names.collect::<Vec<_>>().join(", ");
+    format!("it has another value, or one more, of {what}: {names}")
 }

@@ -224,3 +224,33 @@ fn no_sibling_no_evidence() {
     bare.request = None;
     assert!(gathered(GATHERER, &Chain::of(bare), &[post("", b"")]).is_empty());
 }
+
+#[test]
+fn differences_are_told_in_the_order_of_their_ids() {
+    use super::compare::Topic;
+    let topics = [
+        Topic::UserAgent,
+        Topic::Referer,
+        Topic::Query,
+        Topic::Path,
+        Topic::Origin,
+        Topic::Hop,
+        Topic::Header("x"),
+        Topic::Header("a"),
+        Topic::CsrfOther,
+        Topic::CsrfMissing,
+        Topic::CredentialOther,
+        Topic::CredentialMissing,
+        Topic::CookieOther,
+        Topic::CookieMissing,
+        Topic::Client,
+        Topic::BodyType,
+        Topic::BodySize,
+        Topic::Body,
+    ];
+    let mut sorted = topics;
+    sorted.sort_unstable();
+    let mut names = topics.map(|topic| topic.to_string());
+    names.sort_unstable();
+    assert_eq!(sorted.map(|topic| topic.to_string()), names);
+}

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::client::judged;
+use super::super::names::{Kind, is};
 use super::super::parts::{Media, Pair, Parts};
-use super::super::request::credential::{self, Credential, Place, is_credential_header};
-use super::super::request::csrf::{
-    is_csrf_cookie, is_csrf_field, is_csrf_header, tokens, unmasked,
-};
+use super::super::request::credential::{self, Credential, Place};
+use super::super::request::csrf::{tokens, unmasked};
 use super::super::text::{authority, comparable_host, lower};
 use crate::model::Owner;
 
@@ -103,6 +102,25 @@ const IGNORED_COOKIES: &[&str] = &[
 
 /// Parameters that keep an answer from being cached.
 const IGNORED_PARAMETERS: &[&str] = &["_", "cb", "nonce", "t", "timestamp", "ts"];
+
+/// Whether a header field of this name, in lower case, is not compared. A name in which there may be
+/// anything is not told either.
+pub(in crate::evidence) fn is_ignored_header(name: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !name.bytes().all(letter)
+        || IGNORED.binary_search(&name).is_ok()
+        || IGNORED_STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a cookie of this name, in lower case, is not compared.
+pub(in crate::evidence) fn is_ignored_cookie(name: &str) -> bool {
+    IGNORED_COOKIES.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a parameter of this name, in lower case, is not compared.
+pub(in crate::evidence) fn is_ignored_parameter(name: &str) -> bool {
+    IGNORED_PARAMETERS.contains(&name) || name.starts_with("x-amz-") || name.starts_with("x-goog-")
+}
 
 /// What is compared of a request.
 #[derive(Debug)]
@@ -206,19 +224,16 @@ fn lasting<'c>(name: &str, value: &'c [u8]) -> &'c [u8] {
 }
 
 fn cookies(parts: &Parts<'_>) -> Named {
-    let ignored = |name: &str| IGNORED_COOKIES.iter().any(|start| name.starts_with(start));
-    parts
-        .cookies
-        .iter()
-        .filter(|c| !is_csrf_cookie(&c.name))
+    let cookies = parts.cookies.iter();
+    cookies
+        .filter(|c| !is(Kind::CsrfCookie, &c.name) && !is(Kind::IgnoredCookie, &c.name))
         .map(|c| (lower(&c.name, 64), c.value.to_vec()))
-        .filter(|(name, _)| !ignored(name))
         .collect()
 }
 
 fn csrf(parts: &Parts<'_>) -> Named {
-    let cookies = parts.cookies.iter().filter(|c| is_csrf_cookie(&c.name));
-    let cookies = cookies.map(|c| {
+    let cookies = parts.cookies.iter();
+    let cookies = cookies.filter(|c| is(Kind::CsrfCookie, &c.name)).map(|c| {
         let name = format!("the cookie {}", lower(&c.name, 64));
         (name, unmasked(&c.value).into_owned())
     });
@@ -232,16 +247,14 @@ fn csrf(parts: &Parts<'_>) -> Named {
 fn fields(parts: &Parts<'_>) -> Named {
     let mut fields = Named::new();
     for field in parts.head.fields().take(FIELDS_MAX) {
-        let name = lower(field.name, 64);
-        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        let ignored = !name.bytes().all(letter)
-            || IGNORED.binary_search(&name.as_str()).is_ok()
-            || IGNORED_STARTS.iter().any(|start| name.starts_with(start))
-            || is_credential_header(&name)
-            || is_csrf_header(&name);
-        if !ignored {
+        let others = [
+            Kind::IgnoredHeader,
+            Kind::CredentialHeader,
+            Kind::CsrfHeader,
+        ];
+        if !others.into_iter().any(|kind| is(kind, field.name)) {
             fields
-                .entry(name)
+                .entry(lower(field.name, 64))
                 .or_default()
                 .extend_from_slice(field.value);
         }
@@ -251,14 +264,11 @@ fn fields(parts: &Parts<'_>) -> Named {
 
 fn query(parts: &Parts<'_>, credentials: &[Credential<'_>]) -> BTreeSet<(Vec<u8>, Vec<u8>)> {
     let told = |pair: &&Pair<'_>| {
-        let name = lower(&pair.name, 64);
-        let named =
-            |c: &Credential<'_>| c.place == Place::Query && c.name.eq_ignore_ascii_case(&name);
-        !is_csrf_field(&name)
-            && !name.starts_with("x-amz-")
-            && !name.starts_with("x-goog-")
-            && !IGNORED_PARAMETERS.contains(&name.as_str())
-            && !credentials.iter().any(named)
+        !is(Kind::CsrfField, &pair.name)
+            && !is(Kind::IgnoredParameter, &pair.name)
+            && !credentials.iter().any(|c| {
+                c.place == Place::Query && c.name.eq_ignore_ascii_case(&lower(&pair.name, 64))
+            })
     };
     let pairs = parts.query.iter().filter(told);
     pairs.map(|p| (p.name.to_vec(), p.value.to_vec())).collect()
@@ -277,7 +287,7 @@ fn body(parts: &Parts<'_>) -> Content {
     match parts.media {
         Media::Form | Media::Multipart => {
             let fields = parts.form.iter();
-            let fields = fields.filter(|pair| !is_csrf_field(&lower(&pair.name, 64)));
+            let fields = fields.filter(|pair| !is(Kind::CsrfField, &pair.name));
             Content::Form(
                 fields
                     .map(|p| (p.name.to_vec(), p.value.to_vec()))

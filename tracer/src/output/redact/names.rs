@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::memo::Names;
+
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -83,9 +85,25 @@ const HARMLESS: &[&str] = &[
 /// Longer names are not looked at beyond this.
 const LONGEST: usize = 256;
 
+thread_local! {
+    /// A bit for each place.
+    static KNOWN: Names<u8> = Names::default();
+}
+
 /// Whether what goes by this name is a secret.
 pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
+    const PLACES: [Place; 3] = [Place::Header, Place::Parameter, Place::Member];
     let name = name.get(..LONGEST).unwrap_or(name);
+    let bits = KNOWN.with(|known| {
+        known.of(name, |name| {
+            let secret = PLACES.into_iter().filter(|place| tells(name, *place));
+            secret.fold(0, |bits, place| bits | 1 << place as u8)
+        })
+    });
+    bits >> place as u8 & 1 == 1
+}
+
+fn tells(name: &[u8], place: Place) -> bool {
     let name = match str::from_utf8(name) {
         Ok(name) => Cow::Borrowed(name),
         Err(_) => String::from_utf8_lossy(name),

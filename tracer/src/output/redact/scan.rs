@@ -10,10 +10,12 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
+use wide::u8x16;
 
 use super::form::{is_name, pairs, percent_decoded};
 use super::mask::{Masks, is_word};
 use super::names::{self, Place};
+use crate::bytes::places;
 
 /// Names and tags are looked for this far, in bytes.
 const LONGEST_NAME: usize = 128;
@@ -68,28 +70,23 @@ impl<'a, 'm> Scan<'a, 'm> {
     }
 
     fn run(mut self) -> Cow<'a, [u8]> {
-        let tells =
-            |byte: &u8| matches!(byte, b'"' | b'\'' | b'=' | b':' | b'<' | b'e' | b'B' | b'b');
-        let mut i = 0;
-        while let Some(rest) = self.bytes.get(i..)
-            && let Some(next) = rest.iter().position(tells)
-            && let Some((&byte, after)) = rest.get(next..).and_then(<[u8]>::split_first)
-        {
-            i += next;
-            let second = after.first().copied().unwrap_or_default();
+        let mut from = 0;
+        for at in places(self.bytes, tells) {
+            let Some(&byte) = self.bytes.get(at).filter(|_| at >= from) else {
+                continue;
+            };
             let secret = match byte {
-                b'"' | b'\'' => self.quoted_member(i),
-                b'=' => self.pair(i).or_else(|| self.assignment(i)),
-                b':' => self.user_info(i).or_else(|| self.bare_member(i)),
-                b'<' => self.element(i),
-                b'e' if second == b'y' => self.json_web_token(i),
-                b'B' | b'b' if self.credentials && b"aAeE".contains(&second) => self.credential(i),
+                b'"' | b'\'' => self.quoted_member(at),
+                b'=' => self.pair(at).or_else(|| self.assignment(at)),
+                b':' => self.user_info(at).or_else(|| self.bare_member(at)),
+                b'<' => self.element(at),
+                b'e' => self.json_web_token(at),
+                _ if self.credentials => self.credential(at),
                 _ => None,
             };
-            i = match secret {
-                Some(secret) => self.replace(secret),
-                None => i + 1,
-            };
+            if let Some(secret) = secret {
+                from = self.replace(secret);
+            }
         }
         if self.at == 0 {
             return Cow::Borrowed(self.bytes);
@@ -375,6 +372,18 @@ impl<'a, 'm> Scan<'a, 'm> {
             .position(|b| wanted(*b))
             .map_or(self.bytes.len(), |i| start + i)
     }
+}
+
+/// Where a secret may begin, or its name end: marks of a syntax, `ey`, and `ba` and `be` in any
+/// letter case.
+fn tells(byte: u8x16, next: u8x16) -> u8x16 {
+    let all = |byte: u8| u8x16::new([byte; 16]);
+    let is = |wanted| byte.cmp_eq(all(wanted));
+    let small = |bytes: u8x16| bytes | all(b' ');
+    let marks = is(b'"') | is(b'\'') | is(b'=') | is(b':') | is(b'<');
+    let token = is(b'e') & next.cmp_eq(all(b'y'));
+    let vowel = small(next).cmp_eq(all(b'a')) | small(next).cmp_eq(all(b'e'));
+    marks | token | (small(byte).cmp_eq(all(b'b')) & vowel)
 }
 
 /// Where a secret lies in the text, and how it is written there.

@@ -1,0 +1,75 @@
+//! What the names of header fields, cookies and parameters tell: few names come again in every
+//! request.
+
+use super::request::{credential, csrf};
+use super::sibling::traits;
+use super::text::lower;
+use crate::memo::Names;
+
+/// Longer names are not looked at beyond this, in bytes.
+const NAME_MAX: usize = 64;
+
+/// What goes by a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A header field with a credential.
+    CredentialHeader,
+    /// A parameter of a query that is a credential.
+    CredentialParameter,
+    /// A field of a body that is a credential.
+    CredentialField,
+    /// A cookie that may hold a session or a token.
+    SessionCookie,
+    /// A header field with a token against forged requests.
+    CsrfHeader,
+    /// A field or parameter with such a token.
+    CsrfField,
+    /// A cookie with such a token.
+    CsrfCookie,
+    /// A header field that is not compared with a sibling's.
+    IgnoredHeader,
+    /// A cookie that is not.
+    IgnoredCookie,
+    /// A parameter that is not.
+    IgnoredParameter,
+}
+
+/// Knows of a name, in lower case.
+type Knows = fn(&str) -> bool;
+
+/// Who knows which.
+const KNOWN_BY: [(Kind, Knows); 10] = [
+    (Kind::CredentialHeader, credential::is_header),
+    (Kind::CredentialParameter, credential::is_parameter),
+    (Kind::CredentialField, credential::is_field),
+    (Kind::SessionCookie, credential::is_session_cookie),
+    (Kind::CsrfHeader, csrf::is_header),
+    (Kind::CsrfField, csrf::is_field),
+    (Kind::CsrfCookie, csrf::is_cookie),
+    (Kind::IgnoredHeader, traits::is_ignored_header),
+    (Kind::IgnoredCookie, traits::is_ignored_cookie),
+    (Kind::IgnoredParameter, traits::is_ignored_parameter),
+];
+
+/// All that goes by a name, a bit each.
+#[derive(Clone, Copy)]
+struct Kinds(u16);
+
+thread_local! {
+    static KNOWN: Names<Kinds> = Names::default();
+}
+
+/// Whether what goes by this name, in any letter case, is of a kind.
+pub(super) fn is(kind: Kind, name: &[u8]) -> bool {
+    let name = name.get(..NAME_MAX).unwrap_or(name);
+    let Kinds(bits) = KNOWN.with(|known| known.of(name, Kinds::of));
+    bits >> kind as u16 & 1 == 1
+}
+
+impl Kinds {
+    fn of(name: &[u8]) -> Self {
+        let name = lower(name, NAME_MAX);
+        let told = KNOWN_BY.into_iter().filter(|(_, knows)| knows(&name));
+        Self(told.fold(0, |bits, (kind, _)| bits | 1 << kind as u16))
+    }
+}
