@@ -24,7 +24,8 @@ pub(super) struct Duplex {
     to_client: Stream,
     /// Which way the RST went that ended it, and its sequence number.
     reset: Option<(Direction, u32)>,
-    /// How many records of any connection had been lost before its last packet.
+    /// How many records of any connection had been lost before its last packet that said what is
+    /// settled.
     lost: u32,
     /// Something was lost, and since then nothing from the server said what was settled.
     is_doubted: bool,
@@ -160,7 +161,11 @@ impl Duplex {
             false => 0,
         };
         let lost = segment.vantage.lost;
-        let is_sure = std::mem::replace(&mut self.lost, lost) == lost || is_first;
+        let is_sure = self.lost == lost || is_first;
+        // One that does not say what is settled leaves the loss to the next one.
+        if settled.is_some() || is_first {
+            self.lost = lost;
+        }
         if let Some(settled) = settled {
             let ends = [(dir.reverse(), settled.peer), (dir, settled.own)];
             for (dir, seq) in ends {
