@@ -280,13 +280,16 @@ impl Pairing {
         // More can be known of an end than at its first bytes.
         (exchange.client, exchange.server) = ends(conn);
         let odd = &mut exchange.anomalies;
+        // Bytes that are missing in one direction can be why nobody knows what those of the other
+        // belong to.
+        let is_missing = self.requests_missing || self.responses_missing;
         if exchange.request.is_none() {
-            odd.push(match self.requests_missing || conn.started_in_middle {
+            odd.push(match is_missing || conn.started_in_middle {
                 true => Anomaly::RequestMissing,
                 false => Anomaly::UnsolicitedResponse,
             });
         }
-        if exchange.response.is_none() && self.responses_missing && !odd.contains(&Anomaly::Gap) {
+        if exchange.response.is_none() && is_missing && !odd.contains(&Anomaly::Gap) {
             odd.push(Anomaly::Gap);
         }
         if conn.started_in_middle && exchange.index == 0 {

@@ -74,7 +74,8 @@ pub enum Piece<'a> {
     },
     /// Messages that were left out of the capture, whole, as nobody wanted them.
     LeftOut {
-        /// How many bytes.
+        /// How many bytes; 0 after a loss, in the requests: none waits for its answer but the last
+        /// one, as what leaves messages out gave up where a client did not wait.
         len: u64,
     },
     /// There will be no more in this direction.

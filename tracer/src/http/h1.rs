@@ -10,11 +10,14 @@ use memchr::memchr;
 
 use super::chunked::Chunked;
 use super::collect::Collector;
-use super::outstanding::Outstanding;
+use super::outstanding::{Hides, Outstanding};
 use super::start::{self, StartLine};
 use super::{Part, Protocol, proxy_protocol};
 use crate::limits::Limits;
 use crate::model::{Anomaly, Direction, GapKind, MessageEnd, Timestamp};
+
+/// Bytes of the shortest request line of HTTP/1, `GET / HTTP/1.1` and its line end.
+const SHORTEST: u64 = 16;
 
 /// What both directions share.
 #[derive(Debug, Default)]
@@ -198,18 +201,18 @@ impl Side {
 
     /// Steps over bytes that are missing.
     pub(super) fn gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) {
-        if self.ends_in_gap(len, kind, cx) {
-            self.lose_messages(cx);
+        if let Some(hides) = self.ends_in_gap(len, kind, cx) {
+            self.lose_messages(hides, cx);
             self.lose();
         }
     }
 
-    /// Steps over bytes that are missing; `true` where the message under way does not go on behind
-    /// them.
-    fn ends_in_gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) -> bool {
+    /// Steps over bytes that are missing. Where the message under way does not go on behind them,
+    /// whether others may be hidden in them.
+    fn ends_in_gap(&mut self, len: u64, kind: GapKind, cx: &mut Context<'_>) -> Option<Hides> {
         self.last_at = cx.at;
         if self.tls {
-            return false;
+            return None;
         }
         match &mut self.state {
             State::Doubtful(body) => {
@@ -224,24 +227,33 @@ impl Side {
                 if over {
                     self.finish(cx);
                 }
-                return false;
+                return None;
             }
             State::Body(Body::Chunked(chunked)) if len <= chunked.left() => {
                 chunked.skip(len);
                 self.body_gap(len, kind, cx);
-                return false;
+                return None;
             }
             State::Body(Body::UntilClose) => {
                 self.body_gap(len, kind, cx);
-                return false;
+                return None;
             }
             State::Body(Body::Length(left)) => {
                 let left = *left;
                 self.body_gap(left, kind, cx);
                 cx.odd(Anomaly::Gap);
                 cx.part(Part::End(MessageEnd::Gap(kind)));
+                return Some(Hides::Surely);
             }
-            State::Body(Body::Chunked(_)) | State::Trailers | State::Head => {
+            State::Body(Body::Chunked(chunked)) => {
+                let beyond = len.saturating_sub(chunked.left());
+                cx.odd(Anomaly::Gap);
+                self.abort(MessageEnd::Gap(kind), cx);
+                if beyond < SHORTEST {
+                    return Some(Hides::Nothing);
+                }
+            }
+            State::Trailers | State::Head => {
                 cx.odd(Anomaly::Gap);
                 self.abort(MessageEnd::Gap(kind), cx);
                 // A head that was not worth a message leaves the gap to the next one.
@@ -251,15 +263,19 @@ impl Side {
                 if self.dir == Direction::ServerToClient && kind == GapKind::Lost {
                     cx.shared.outstanding.lose_answer();
                 }
+                return Some(Hides::Surely);
             }
             State::Lost => cx.odd(Anomaly::Gap),
         }
-        true
+        Some(Hides::Perhaps)
     }
 
     /// Steps over messages that were left out, whole: the next one begins behind them. The one under
     /// way may end in them, but no other that is waited for.
     pub(super) fn left_out(&mut self, len: u64, cx: &mut Context<'_>) {
+        if len == 0 {
+            return cx.shared.outstanding.settle_requests();
+        }
         let is_between = matches!(self.state, State::Opening | State::Start);
         if is_between && self.buf.is_empty() {
             self.last_at = cx.at;
@@ -267,9 +283,9 @@ impl Side {
             return;
         }
         let was_lost = matches!(self.state, State::Lost);
-        if self.ends_in_gap(len, GapKind::Skipped, cx) {
+        if self.ends_in_gap(len, GapKind::Skipped, cx).is_some() {
             if was_lost {
-                self.lose_messages(cx);
+                self.lose_messages(Hides::Nothing, cx);
             } else if is_between && self.dir == Direction::ServerToClient {
                 // Not even its first line was there.
                 cx.shared.outstanding.lose_answer();
@@ -403,7 +419,7 @@ impl Side {
         else {
             self.buf.extend_from_slice(data);
             if !start::may_become(self.dir, &self.buf) {
-                self.state = State::Lost;
+                self.lose_start(cx);
                 self.refeed(cx);
             } else if self.buf.len() > cx.limits.head {
                 self.state = State::Head;
@@ -436,7 +452,7 @@ impl Side {
         };
         match kind {
             Some(StartLine::Head) => self.state = State::Head,
-            None => self.state = State::Lost,
+            None => self.lose_start(cx),
             Some(StartLine::Simple) => {
                 self.simple_request(line, cx);
                 return true;
@@ -447,6 +463,15 @@ impl Side {
             }
         }
         false
+    }
+
+    /// What comes is not the start of a message.
+    fn lose_start(&mut self, cx: &mut Context<'_>) {
+        self.state = State::Lost;
+        // Behind a response that has none it is a body.
+        if !self.bodyless {
+            self.lose_messages(Hides::Nothing, cx);
+        }
     }
 
     fn lost<'d>(&mut self, data: &'d [u8], cx: &mut Context<'_>) -> &'d [u8] {

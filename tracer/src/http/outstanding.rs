@@ -1,8 +1,22 @@
 //! Which request a response answers.
 //!
-//! First in, first out (RFC 9112 section 9.3.2), as long as every byte is there. Two accidents of
-//! captures break that, and both are told by time stamps: a gap in the responses can hide answers,
-//! and a hole in the requests can hold a request back until after its answer was parsed.
+//! First in, first out (RFC 9112 sections 9.2 and 9.3.2), as long as every byte is there: no message
+//! says what it belongs to. Behind bytes that may hide messages nobody can count any more, and what
+//! is left is that a client which does not pipeline sends a request only when it has the answer to
+//! the one before. Both directions come in causal order, so that shows.
+//!
+//! - A request that was there before anything was lost keeps its turn.
+//! - Where the client waits, a response answers the last request before it, unless a request may
+//!   be hidden between the two and answers as well. A request is no one's where hidden ones may be
+//!   before it, and nothing from the server is between.
+//! - Where the client was ever seen to pipeline, or what is hidden shows that it does, nobody can
+//!   tell how many answers or requests are hidden, and from there on nothing is paired.
+//!
+//! Nothing shows a request that was pipelined in the lost rest of another one of unknown length, or
+//! before the first that was seen.
+//!
+//! A hole in the requests can hold a request back until after its answer was parsed: where nothing
+//! is hidden, time stamps tell.
 
 use std::collections::VecDeque;
 
@@ -23,6 +37,16 @@ pub(super) enum Kind {
     Unknown,
 }
 
+/// How sure it is that a message is hidden in bytes that are missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hides {
+    #[default]
+    Nothing,
+    /// They may be the rest of the message under way, and no more.
+    Perhaps,
+    Surely,
+}
+
 /// Requests that wait for a response, and responses that may yet find their request.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
@@ -32,8 +56,16 @@ pub(super) struct Outstanding {
     forgotten: u64,
     /// A gap may have hidden responses since the last one.
     uncertain: bool,
-    /// Requests may be missing before the exchange of this place.
-    requests_lost_before: Option<u64>,
+    /// Responses may be missing, and before the exchange of this place.
+    responses_lost: bool,
+    responses_lost_before: u64,
+    /// Requests may be missing, and before the exchange of this place.
+    requests_lost: bool,
+    requests_lost_before: u64,
+    /// Whether requests are missing since the last request or response.
+    hidden: Hides,
+    /// The client was seen to send a request before it had the answer to the one before.
+    pipelines: bool,
     /// The place of the next exchange.
     next: u64,
 }
@@ -42,7 +74,21 @@ pub(super) struct Outstanding {
 struct Asked {
     exchange: u64,
     kind: Kind,
+    turn: Turn,
     at: Timestamp,
+}
+
+/// What is known of the place of a request in the order of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Every request before it is known.
+    Known,
+    /// Where the client waits, every request before it had its answer.
+    Waited,
+    /// Requests that wait may be hidden before it.
+    Unknown,
+    /// The response has begun, with an interim one.
+    Begun,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +106,22 @@ impl Outstanding {
             }
             return exchange;
         }
+        let before = self.asked.back().map(|asked| asked.exchange);
+        let hidden = std::mem::take(&mut self.hidden);
+        self.pipelines |= (hidden == Hides::Surely && !self.uncertain)
+            || before.is_some_and(|before| before >= self.responses_lost_before);
+        let turn = match (self.requests_lost, hidden) {
+            (false, _) => Turn::Known,
+            (true, Hides::Nothing) => Turn::Waited,
+            (true, _) => Turn::Unknown,
+        };
         let exchange = self.new_exchange();
-        self.asked.push_back(Asked { exchange, kind, at });
+        self.asked.push_back(Asked {
+            exchange,
+            kind,
+            turn,
+            at,
+        });
         if self.asked.len() > limits.pipeline {
             self.asked.pop_front();
             self.forgotten = self.forgotten.saturating_add(1);
@@ -74,10 +134,22 @@ impl Outstanding {
     pub(super) fn answer(&mut self, interim: bool, at: Timestamp, limits: &Limits) -> (u64, Kind) {
         if std::mem::take(&mut self.uncertain) {
             self.drop_hidden(at);
+        } else if self.hidden == Hides::Surely && !self.asked.is_empty() {
+            self.pipelines = true;
+        }
+        if !interim {
+            self.hidden = Hides::Nothing;
         }
         if self.forgotten > 0 {
             self.forgotten -= u64::from(!interim);
             return (self.orphan(at, limits), Kind::Unknown);
+        }
+        while self
+            .asked
+            .front()
+            .is_some_and(|asked| !self.has_turn(asked))
+        {
+            self.asked.pop_front();
         }
         let front = if interim {
             self.asked.front().copied()
@@ -87,17 +159,23 @@ impl Outstanding {
         if let Some(asked) = front {
             return (asked.exchange, asked.kind);
         }
+        self.hidden = Hides::Nothing;
         let exchange = self.orphan(at, limits);
         if interim {
-            let kind = Kind::Unknown;
-            self.asked.push_back(Asked { exchange, kind, at });
+            self.asked.push_back(Asked {
+                exchange,
+                kind: Kind::Unknown,
+                turn: Turn::Begun,
+                at,
+            });
         }
         (exchange, Kind::Unknown)
     }
 
     /// Whether every request has its answer, as far as can be told.
     pub(super) fn is_idle(&self) -> bool {
-        self.asked.is_empty() && self.orphans.is_empty() && self.forgotten == 0 && !self.uncertain
+        let is_sure = !self.uncertain && self.hidden == Hides::Nothing && !self.is_lost();
+        self.asked.is_empty() && self.orphans.is_empty() && self.forgotten == 0 && is_sure
     }
 
     /// A request and its answer at once; returns their exchange.
@@ -108,11 +186,25 @@ impl Outstanding {
     /// Responses may be missing from here on.
     pub(super) fn lose_responses(&mut self) {
         self.uncertain = true;
+        self.responses_lost = true;
+        self.responses_lost_before = self.next;
     }
 
     /// Requests may be missing from here on.
-    pub(super) fn lose_requests(&mut self) {
-        self.requests_lost_before = Some(self.next);
+    pub(super) fn lose_requests(&mut self, hides: Hides) {
+        self.requests_lost = true;
+        self.requests_lost_before = self.next;
+        self.hidden = self.hidden.max(hides);
+    }
+
+    /// No request waits but the last one, as whoever leaves messages out has seen.
+    pub(super) fn settle_requests(&mut self) {
+        if let Some(last) = self.asked.back_mut()
+            && self.hidden == Hides::Nothing
+            && last.turn == Turn::Unknown
+        {
+            last.turn = Turn::Waited;
+        }
     }
 
     /// The first bytes of the next response are lost: whatever is recognised next, it is not the
@@ -134,7 +226,7 @@ impl Outstanding {
     /// answer came before its head was complete.
     fn answered_before(&mut self, at: Timestamp) -> Option<u64> {
         while let Some(orphan) = self.orphans.pop_front() {
-            if orphan.at > at {
+            if orphan.at > at && !self.requests_lost && !self.is_lost() {
                 return Some(orphan.exchange);
             }
         }
@@ -142,22 +234,35 @@ impl Outstanding {
     }
 
     /// After a gap: of the requests sent before this response, all but the last had their answer
-    /// in the gap, for a client sends the next request when it has the answer. Where it did not
-    /// wait (two requests at one time), or where the request can be in a gap of its own, nobody
-    /// can tell, and none is paired.
+    /// in the gap, where the client waits. Where it does not, or where the request can be in a gap
+    /// of its own, none is paired.
     fn drop_hidden(&mut self, at: Timestamp) {
         self.forgotten = 0;
+        if self.pipelines {
+            return self.asked.clear();
+        }
         let sent = self.asked.iter().take_while(|a| a.at <= at).count();
-        let nth_last = |n| self.asked.get(sent.checked_sub(n)?);
-        let Some(last) = nth_last(1) else {
+        let Some(last) = sent.checked_sub(1).and_then(|n| self.asked.get(n)) else {
             return;
         };
-        let pipelined = nth_last(2).is_some_and(|before| before.at == last.at);
-        let hidden = self
-            .requests_lost_before
-            .is_some_and(|next| last.exchange < next);
-        let answered = if pipelined || hidden { sent } else { sent - 1 };
+        let is_hidden = last.exchange < self.requests_lost_before;
+        let answered = if is_hidden { sent } else { sent - 1 };
         self.asked.drain(..answered);
+    }
+
+    /// Whether the next response is to this request, where it is the oldest that waits.
+    fn has_turn(&self, asked: &Asked) -> bool {
+        match asked.turn {
+            Turn::Known => !(self.pipelines && self.responses_lost),
+            Turn::Waited => !self.pipelines,
+            Turn::Unknown => false,
+            Turn::Begun => true,
+        }
+    }
+
+    /// Whether nothing is paired any more.
+    fn is_lost(&self) -> bool {
+        self.pipelines && (self.requests_lost || self.responses_lost)
     }
 
     fn orphan(&mut self, at: Timestamp, limits: &Limits) -> u64 {
@@ -213,11 +318,11 @@ mod tests {
     #[test]
     fn a_gap_in_the_responses_answers_the_request_sent_last() {
         let mut queue = Outstanding::default();
-        for at in [1, 3, 5] {
-            ask(&mut queue, Kind::Other, at);
-        }
+        ask(&mut queue, Kind::Other, 1);
         queue.lose_responses();
+        ask(&mut queue, Kind::Other, 3);
         assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        ask(&mut queue, Kind::Other, 5);
         assert_eq!(answer(&mut queue, 6), (2, Kind::Other));
     }
 
@@ -225,21 +330,79 @@ mod tests {
     fn a_gap_in_pipelined_responses_pairs_nothing_by_guess() {
         let mut queue = Outstanding::default();
         ask(&mut queue, Kind::Other, 1);
-        ask(&mut queue, Kind::Other, 1);
+        ask(&mut queue, Kind::Other, 2);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 4), (2, Kind::Unknown));
+        ask(&mut queue, Kind::Other, 5);
+        assert_eq!(answer(&mut queue, 6), (4, Kind::Unknown));
+        assert!(!queue.is_idle());
     }
 
     #[test]
     fn a_request_in_a_gap_may_be_the_one_that_is_answered() {
         let mut queue = Outstanding::default();
         ask(&mut queue, Kind::Other, 1);
-        queue.lose_requests();
+        queue.lose_requests(Hides::Surely);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 4), (1, Kind::Unknown));
         ask(&mut queue, Kind::Other, 5);
         queue.lose_responses();
         assert_eq!(answer(&mut queue, 6), (2, Kind::Other));
+    }
+
+    #[test]
+    fn a_request_that_was_pipelined_in_a_gap_takes_its_turn() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.lose_requests(Hides::Surely);
+        ask(&mut queue, Kind::Other, 3);
+        assert_eq!(answer(&mut queue, 4), (0, Kind::Other));
+        assert_eq!(answer(&mut queue, 5), (2, Kind::Unknown));
+        assert_eq!(answer(&mut queue, 6), (3, Kind::Unknown));
+        ask(&mut queue, Kind::Other, 7);
+        assert_eq!(answer(&mut queue, 8), (5, Kind::Unknown));
+    }
+
+    #[test]
+    fn a_request_right_behind_a_hidden_one_is_nobodys() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        assert_eq!(answer(&mut queue, 2), (0, Kind::Other));
+        queue.lose_requests(Hides::Perhaps);
+        ask(&mut queue, Kind::Other, 3);
+        assert_eq!(answer(&mut queue, 4), (2, Kind::Unknown));
+        ask(&mut queue, Kind::Other, 5);
+        assert_eq!(answer(&mut queue, 6), (3, Kind::Other));
+    }
+
+    #[test]
+    fn a_hidden_request_that_had_its_answer_hides_no_other() {
+        let mut queue = Outstanding::default();
+        queue.lose_requests(Hides::Surely);
+        let interim = queue.answer(true, time(2), &Limits::default());
+        assert_eq!(interim, (0, Kind::Unknown));
+        assert_eq!(answer(&mut queue, 3), (0, Kind::Unknown));
+        ask(&mut queue, Kind::Other, 4);
+        assert_eq!(answer(&mut queue, 5), (1, Kind::Other));
+    }
+
+    #[test]
+    fn gaps_in_both_directions_hide_who_waits_unless_that_is_settled() {
+        for is_settled in [false, true] {
+            let mut queue = Outstanding::default();
+            queue.lose_responses();
+            queue.lose_requests(Hides::Surely);
+            ask(&mut queue, Kind::Other, 3);
+            if is_settled {
+                queue.settle_requests();
+            }
+            let kind = if is_settled {
+                Kind::Other
+            } else {
+                Kind::Unknown
+            };
+            assert_eq!(answer(&mut queue, 4).1, kind);
+        }
     }
 
     #[test]

@@ -24,8 +24,11 @@ pub(super) struct Duplex {
     to_client: Stream,
     /// Which way the RST went that ended it, and its sequence number.
     reset: Option<(Direction, u32)>,
-    /// How many records of any connection had been lost before its last packet.
+    /// How many records of any connection had been lost before its last packet that said what is
+    /// settled.
     lost: u32,
+    /// Something was lost, and since then nothing from the server said what was settled.
+    is_doubted: bool,
 }
 
 /// Where chunks go.
@@ -158,10 +161,22 @@ impl Duplex {
             false => 0,
         };
         let lost = segment.vantage.lost;
-        let is_sure = std::mem::replace(&mut self.lost, lost) == lost || is_first;
+        let is_sure = self.lost == lost || is_first;
+        // One that does not say what is settled leaves the loss to the next one.
+        if settled.is_some() || is_first {
+            self.lost = lost;
+        }
         if let Some(settled) = settled {
-            for (dir, seq) in [(dir.reverse(), settled.peer), (dir, settled.own)] {
-                self.settle(dir, seq, is_sure, segment.at, out);
+            let ends = [(dir.reverse(), settled.peer), (dir, settled.own)];
+            for (dir, seq) in ends {
+                self.is_doubted |= self.settle(dir, seq, is_sure, segment.at, out);
+            }
+            let may_tell = dir == Direction::ServerToClient && !self.to_server.ended;
+            if self.is_doubted && may_tell {
+                self.is_doubted = false;
+                let offset = self.to_server.next;
+                let piece = Piece::LeftOut { len: 0 };
+                out.chunk(segment.at, Direction::ClientToServer, offset, piece);
             }
         }
         let (mine, other) = self.split(dir);
@@ -216,7 +231,7 @@ impl Duplex {
     }
 
     /// Nothing more will come before this sequence number: what is missing was left out, or it was
-    /// lost where that is not sure.
+    /// lost where that is not sure. Returns whether any was lost.
     fn settle<F>(
         &mut self,
         dir: Direction,
@@ -224,18 +239,19 @@ impl Duplex {
         is_sure: bool,
         at: Timestamp,
         out: &mut Outlet<'_, F>,
-    ) {
+    ) -> bool {
         let Some(end) = self.stream(dir).offset(seq) else {
-            return;
+            return false;
         };
         let end = u64::try_from(end).unwrap_or(0);
+        let mut is_lost = false;
         loop {
             self.pump(out);
             let (stream, _) = self.split(dir);
             let held = stream.store.first().map_or(u64::MAX, |(at, _)| at);
             let until = end.min(held).min(stream.fin());
             if stream.ended || until <= stream.next {
-                return;
+                return is_lost;
             }
             let (offset, len) = (stream.next, until - stream.next);
             stream.advance(len);
@@ -243,6 +259,7 @@ impl Duplex {
                 out.chunk(at, dir, offset, Piece::LeftOut { len });
             } else {
                 out.gap(at, dir, offset, len);
+                is_lost = true;
             }
         }
     }

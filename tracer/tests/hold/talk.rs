@@ -1,5 +1,7 @@
 //! Random conversations, as packets.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 use tracer_common::hold::{Segment, Settled};
 
@@ -15,6 +17,8 @@ pub(crate) struct Talk {
     /// direction, by their number.
     pub(crate) twice: Vec<usize>,
     pub(crate) swapped: Vec<usize>,
+    /// Once a request was sent before the answer to the one before, the client stays that far ahead.
+    pub(crate) stays_ahead: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -71,10 +75,13 @@ impl Exchange {
         ((head + &field + "\r\n").into_bytes(), body)
     }
 
-    pub(crate) fn answer(&self) -> Vec<u8> {
+    pub(crate) fn answer(&self, number: usize) -> Vec<u8> {
         let body = vec![b'a'; self.answer];
         let (field, body) = framed(&body, self.answer_is_chunked);
-        let head = format!("HTTP/1.1 {} Some Reason\r\n{field}\r\n", self.status);
+        let head = format!(
+            "HTTP/1.1 {} Some Reason\r\nX-Number: {number}\r\n{field}\r\n",
+            self.status
+        );
         [head.into_bytes(), body].concat()
     }
 }
@@ -133,12 +140,14 @@ pub(crate) fn talk() -> impl Strategy<Value = Talk> {
         prop_oneof![Just(1_400usize), Just(9_000), 20..600usize],
         proptest::collection::vec(0..200usize, 0..3),
         proptest::collection::vec(0..200usize, 0..2),
+        any::<bool>(),
     )
-        .prop_map(|(exchanges, segment, twice, swapped)| Talk {
+        .prop_map(|(exchanges, segment, twice, swapped, stays_ahead)| Talk {
             exchanges,
             segment,
             twice,
             swapped,
+            stays_ahead,
         })
 }
 
@@ -149,7 +158,7 @@ pub(crate) fn lets_go() -> impl Strategy<Value = LetsGo> {
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 const FIN: u8 = 1;
-const HEADERS: usize = 40;
+pub(crate) const HEADERS: usize = 40;
 const FIRST: [u32; 2] = [u32::MAX - 3_000, 77_000];
 
 #[derive(Clone, Debug)]
@@ -170,6 +179,12 @@ pub(crate) struct Shipped {
     pub(crate) settled: Settled,
 }
 
+impl Shipped {
+    pub(crate) fn is_syn(&self) -> bool {
+        self.bytes[33] & SYN != 0
+    }
+}
+
 impl Talk {
     pub(crate) fn plain() -> Self {
         Self {
@@ -177,6 +192,7 @@ impl Talk {
             segment: 1_400,
             twice: Vec::new(),
             swapped: Vec::new(),
+            stays_ahead: false,
         }
     }
 
@@ -189,7 +205,8 @@ impl Talk {
         };
         wire.put(false, SYN, b"");
         wire.put(true, SYN, b"");
-        let mut waiting = Vec::new();
+        let mut waiting = VecDeque::new();
+        let mut ahead = 0;
         for (number, exchange) in self.exchanges.iter().enumerate() {
             let (head, body) = exchange.request(number);
             let (early, late) = match exchange.is_early && waiting.is_empty() {
@@ -200,11 +217,16 @@ impl Talk {
             if exchange.interim && waiting.is_empty() {
                 wire.send(true, b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            waiting.push(exchange.answer());
-            if !exchange.is_pipelined || !late.is_empty() {
-                for answer in waiting.drain(..) {
-                    wire.send(true, &answer);
-                }
+            waiting.push_back(exchange.answer(number));
+            ahead = match exchange.is_pipelined {
+                true => waiting.len(),
+                false if self.stays_ahead => ahead,
+                false => 0,
+            };
+            let ahead = if late.is_empty() { ahead } else { 0 };
+            while waiting.len() > ahead {
+                let answer = waiting.pop_front().unwrap();
+                wire.send(true, &answer);
             }
             wire.send(false, late);
         }

@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 
 use super::{Body, Context, Side, State};
 use crate::http::chunked::{Chunked, Step};
-use crate::http::outstanding::Kind;
+use crate::http::outstanding::{Hides, Kind};
 use crate::http::{Part, Placed, Protocol, framing, head, start};
 use crate::model::{Anomaly, Direction, Framing, GapKind, MessageEnd, Request, Response};
 
@@ -63,7 +63,7 @@ impl Side {
                     Step::Invalid => {
                         cx.odd(Anomaly::InvalidChunk);
                         cx.part(Part::End(MessageEnd::Abandoned));
-                        self.lose_messages(cx);
+                        self.lose_messages(Hides::Perhaps, cx);
                         self.lose();
                     }
                 }
@@ -169,10 +169,10 @@ impl Side {
     }
 
     /// Whole messages may be among the bytes that were not read.
-    pub(super) fn lose_messages(&self, cx: &mut Context<'_>) {
+    pub(super) fn lose_messages(&self, hides: Hides, cx: &mut Context<'_>) {
         let outstanding = &mut cx.shared.outstanding;
         match self.dir {
-            Direction::ClientToServer => outstanding.lose_requests(),
+            Direction::ClientToServer => outstanding.lose_requests(hides),
             Direction::ServerToClient => outstanding.lose_responses(),
         }
     }
@@ -190,7 +190,6 @@ impl Side {
                 cx.odd(Anomaly::UnexpectedBody);
             } else {
                 cx.odd(Anomaly::JunkBeforeStart);
-                self.lose_messages(cx);
             }
         }
         let mut collector = mem::take(&mut self.head);
