@@ -25,6 +25,9 @@ struct Plan {
     /// Path that is asked for.
     #[arg(long, default_value = "/")]
     path: String,
+    /// Path of the first request of each connection (thread), where it is another one.
+    #[arg(long)]
+    first_path: Option<String>,
     /// Requests in all.
     #[arg(long, default_value_t = 1)]
     requests: u64,

@@ -31,6 +31,10 @@ pub(crate) fn run(plan: &Plan, numbers: Range<u64>, gate: &Gate) -> Outcome {
     let mut answers = Vec::new();
     let mut numbers = numbers.peekable();
     let mut first = true;
+    let opening = Plan {
+        path: plan.first_path.as_ref().unwrap_or(&plan.path).clone(),
+        ..plan.clone()
+    };
     while let Some(number) = numbers.next() {
         #[expect(
             clippy::disallowed_methods,
@@ -51,10 +55,11 @@ pub(crate) fn run(plan: &Plan, numbers: Range<u64>, gate: &Gate) -> Outcome {
             Some(open) => open,
             None => Connection::open(plan.to)?,
         };
+        let is_first = std::mem::take(&mut first);
         connection = open
-            .exchange(plan, &ids, &mut answers)
+            .exchange(if is_first { &opening } else { plan }, &ids, &mut answers)
             .with_context(|| format!("request {ids:?}"))?;
-        if std::mem::take(&mut first) {
+        if is_first {
             gate.pass();
         }
     }

@@ -58,21 +58,34 @@ fn between_namespaces_by_interface() -> Result<()> {
 fn held_in_the_kernel_by_cgroup() -> Result<()> {
     let scene = Scene::loopback()?;
     let path = scene.cgroup().path().to_str().context("path")?;
-    held(&scene, Place::here(), ["--cgroup", path])
+    held(&scene, Place::here(), &["--cgroup", path])
 }
 
 #[test]
 fn held_in_the_kernel_by_interface() -> Result<()> {
     let scene = Scene::veth()?;
     let place = Place::in_netns(scene.server_netns());
-    held(&scene, place, ["-i", scene.interface()])
+    held(
+        &scene,
+        place,
+        &["-i", scene.interface(), "--capture", "hold"],
+    )
+}
+
+#[test]
+fn every_packet_by_cgroup() -> Result<()> {
+    let scene = Scene::loopback()?;
+    let _nginx = Nginx::start(&scene, PORT, 4)?;
+    let path = scene.cgroup().path().to_str().context("path")?;
+    let arguments = ["-p", "8080", "--cgroup", path, "--capture", "all"];
+    ten_thousand(&scene, Tracer::start(Place::here(), arguments)?)
 }
 
 /// In the kernel every request is held until its answer is known: refusals are reported as before,
 /// with half as many requests that pass beside them, which are let go.
-fn held(scene: &Scene, place: Place, way: [&str; 2]) -> Result<()> {
+fn held(scene: &Scene, place: Place, way: &[&str]) -> Result<()> {
     let _nginx = Nginx::start(scene, PORT, 4)?;
-    let arguments = [&["-p", "8080", "--capture", "hold"], &way[..]].concat();
+    let arguments = [&["-p", "8080"], way].concat();
     let tracer = Tracer::start(place, arguments)?;
     // New connections of two processes could have the same ports one after the other, and at an
     // interface nothing else tells the client.

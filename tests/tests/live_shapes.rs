@@ -14,7 +14,7 @@ const EACH: usize = 8;
 
 #[test]
 fn an_upload_refused_at_once_is_reported_before_its_body_is_complete() -> Result<()> {
-    for mode in ["all", "hold"] {
+    for mode in [ALL, HOLD] {
         let session = captured(
             &["--shape=upload", "--path=/upload", "--body=50000000"],
             mode,
@@ -232,15 +232,18 @@ fn the_probes_go_with_the_tracer() -> Result<()> {
     objects.wait_until_gone()
 }
 
-/// Runs one kind of request against both servers over both IP versions and checks the pairs.
-/// To both servers, over both IP versions; with every packet captured, and with requests held in
-/// the kernel.
+/// Runs one kind of request against both servers over both IP versions and checks the pairs; with
+/// requests held in the kernel, and with every packet captured.
 fn all_ways(plan: &[&str]) -> Result<Session> {
-    captured(plan, "hold")?;
-    captured(plan, "all")
+    captured(plan, HOLD)?;
+    captured(plan, ALL)
 }
 
-fn captured(plan: &[&str], mode: &str) -> Result<Session> {
+/// The default.
+const HOLD: &[&str] = &[];
+const ALL: &[&str] = &["--capture", "all"];
+
+fn captured(plan: &[&str], mode: &[&str]) -> Result<Session> {
     let scene = Scene::loopback()?;
     let _nginx = Nginx::start(&scene, NGINX, 2)?;
     let _node = Node::start(&scene, NODE, 2)?;
@@ -255,7 +258,7 @@ fn captured(plan: &[&str], mode: &str) -> Result<Session> {
         reports.push(Client::run(scene.client_place(), &all)?);
     }
     let session = tracer.stop()?;
-    check(&session, &reports, |_| true).with_context(|| format!("--capture {mode}"))?;
+    check(&session, &reports, |_| true).with_context(|| format!("{mode:?}"))?;
     Ok(session)
 }
 
@@ -266,13 +269,13 @@ fn addresses(scene: &Scene) -> Vec<(&'static str, std::net::SocketAddr)> {
 }
 
 fn trace(scene: &Scene) -> Result<Tracer> {
-    trace_in(scene, "all")
+    trace_in(scene, HOLD)
 }
 
-fn trace_in(scene: &Scene, mode: &str) -> Result<Tracer> {
+fn trace_in(scene: &Scene, mode: &[&str]) -> Result<Tracer> {
     let cgroup = scene.cgroup().path().to_str().context("path")?;
-    let arguments = ["-p", "8080,8081", "--cgroup", cgroup, "--capture", mode];
-    Tracer::start(Place::here(), arguments)
+    let arguments = ["-p", "8080,8081", "--cgroup", cgroup];
+    Tracer::start(Place::here(), [&arguments, mode].concat())
 }
 
 /// Every answer whose id is `due` is a case with the right pair and owners, and nothing else is.

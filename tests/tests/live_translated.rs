@@ -8,23 +8,29 @@ use tracer_tests::{
 
 const NGINX: u16 = 8080;
 const REQUESTS: usize = 20;
+const PLAN: [&str; 1] = ["--requests=20"];
+/// A request that passes on each of the connections, and then one that is refused.
+const LATE: [&str; 3] = ["--requests=80", "--connections=40", "--first-path=/ok"];
 /// The address of a service that no interface has.
 const SERVICE: &str = "198.51.100.80:80";
 
+/// Which packets are copied.
+const MODES: [&str; 2] = ["all", "hold"];
+
 #[test]
 fn a_service_address_seen_by_the_sockets_of_both_ends() -> Result<()> {
-    let (live, read, report) = through_a_service(None, |scene, file| {
-        let cgroup = scene.cgroup().path().to_str().context("path")?;
-        let arguments = ["-p", "80,8080", "--cgroup", cgroup, "-w", file];
-        Tracer::start(Place::here(), arguments)
-    })?;
-    for session in [&live, &read] {
-        check(session, &report)?;
-        for case in &session.cases {
-            let server = case.server().context("no server")?;
-            ensure!(server.comm == "nginx", "{server:?}");
-            let client = case.client().context("no client")?;
-            ensure!(client.pid == u64::from(report.pid), "{client:?}");
+    for mode in MODES {
+        let (live, read, report) = through_a_service(None, &PLAN, |scene, file| {
+            by_cgroup(scene.cgroup(), mode, file)
+        })?;
+        for session in [&live, &read] {
+            check(session, &report, SERVICE).context(mode)?;
+            for case in &session.cases {
+                let server = case.server().context("no server")?;
+                ensure!(server.comm == "nginx", "{mode}: {server:?}");
+                let client = case.client().context("no client")?;
+                ensure!(client.pid == u64::from(report.pid), "{mode}: {client:?}");
+            }
         }
     }
     Ok(())
@@ -32,20 +38,61 @@ fn a_service_address_seen_by_the_sockets_of_both_ends() -> Result<()> {
 
 #[test]
 fn a_service_address_seen_by_the_socket_of_the_client() -> Result<()> {
-    let alone = Cgroup::new()?;
-    let cgroup = alone.path().to_str().context("path")?.to_owned();
-    let (live, read, report) = through_a_service(Some(&alone), |_, file| {
-        let arguments = ["-p", "80,8080", "--cgroup", &cgroup, "-w", file];
-        Tracer::start(Place::here(), arguments)
-    })?;
-    check(&live, &report)?;
-    check(&read, &report)
+    for mode in MODES {
+        let alone = Cgroup::new()?;
+        let (live, read, report) =
+            through_a_service(Some(&alone), &PLAN, |_, file| by_cgroup(&alone, mode, file))?;
+        check(&live, &report, SERVICE).context(mode)?;
+        check(&read, &report, SERVICE).context(mode)?;
+    }
+    Ok(())
+}
+
+/// Where requests are held, what comes before the first refusal of a connection is let go, but for
+/// some of each route: there are more connections than that.
+#[test]
+fn a_service_address_after_requests_that_passed() -> Result<()> {
+    for mode in MODES {
+        let alone = Cgroup::new()?;
+        let (live, read, report) =
+            through_a_service(Some(&alone), &LATE, |_, file| by_cgroup(&alone, mode, file))?;
+        check(&live, &report, SERVICE).context(mode)?;
+        check(&read, &report, SERVICE).context(mode)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_port_that_the_host_of_the_server_redirects() -> Result<()> {
+    const ASKED: &str = "192.0.2.1:80";
+    for mode in MODES {
+        let scene = Scene::veth()?;
+        let _nginx = Nginx::start(&scene, NGINX, 2)?;
+        let rules = format!(
+            "add table ip t; \
+             add chain ip t pre {{ type nat hook prerouting priority -100; }}; \
+             add rule ip t pre tcp dport 80 redirect to :{NGINX}"
+        );
+        Place::in_netns(scene.server_netns()).output("nft", &[&rules])?;
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("session.pcapng");
+        let file = file.to_str().context("path")?;
+        let tracer = by_cgroup(scene.cgroup(), mode, file)?;
+        let elsewhere = Cgroup::new()?;
+        let client = Place::inside(scene.client_netns(), &elsewhere);
+        let report = Client::run(client, &[&["--to", ASKED], &LATE[..]].concat())?;
+        let live = tracer.stop()?;
+        for session in [&live, &Read::session(&[file])?] {
+            check(session, &report, ASKED).context(mode)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
 fn a_service_address_seen_by_the_interface_of_the_client() -> Result<()> {
     // What leaves is translated before it passes the interface.
-    let (live, _, report) = through_a_service(None, |scene, file| {
+    let (live, _, report) = through_a_service(None, &PLAN, |scene, file| {
         let arguments = ["-p", "80,8080", "-i", "any", "-w", file];
         Tracer::start(Place::in_netns(scene.client_netns()), arguments)
     })?;
@@ -111,6 +158,7 @@ fn a_router_that_translates_both_addresses() -> Result<()> {
 /// a control group of its own where there is one.
 fn through_a_service(
     client: Option<&Cgroup>,
+    plan: &[&str],
     trace: impl FnOnce(&Scene, &str) -> Result<Tracer>,
 ) -> Result<(Session, Session, ClientReport)> {
     let scene = Scene::veth()?;
@@ -129,23 +177,36 @@ fn through_a_service(
     let file = directory.path().join("session.pcapng");
     let file = file.to_str().context("path")?;
     let tracer = trace(&scene, file)?;
-    let requests = format!("--requests={REQUESTS}");
     let place = match client {
         Some(cgroup) => Place::inside(scene.client_netns(), cgroup),
         None => scene.client_place(),
     };
-    let report = Client::run(place, &["--to", SERVICE, &requests])?;
+    let report = Client::run(place, &[&["--to", SERVICE], plan].concat())?;
     Ok((tracer.stop()?, Read::session(&[file])?, report))
 }
 
-fn check(session: &Session, report: &ClientReport) -> Result<()> {
+fn by_cgroup(cgroup: &Cgroup, mode: &str, file: &str) -> Result<Tracer> {
+    let cgroup = cgroup.path().to_str().context("path")?;
+    let arguments = ["--cgroup", cgroup, "--capture", mode, "-w", file];
+    Tracer::start(Place::here(), [&["-p", "80,8080"], &arguments[..]].concat())
+}
+
+fn check(session: &Session, report: &ClientReport, asked: &str) -> Result<()> {
     let ids = session.by_request_id()?;
-    ensure!(ids.len() == REQUESTS, "{} cases", ids.len());
-    ensure!(report.answers.len() == REQUESTS, "{report:?}");
+    let refused = report.answers.iter().filter(|answer| answer.status == 403);
+    let refused: Vec<_> = refused.map(|answer| answer.id.as_str()).collect();
+    ensure!(refused.len() >= REQUESTS, "{report:?}");
+    let missing: Vec<_> = refused.iter().filter(|id| !ids.contains_key(*id)).collect();
+    ensure!(
+        missing.is_empty(),
+        "missing: {missing:?}; {}",
+        session.summary
+    );
+    ensure!(ids.len() == refused.len(), "{} cases", ids.len());
     for case in &session.cases {
         let case = &case.0;
         ensure!(text(case, "/server/address") == Some("192.0.2.1"), "{case}");
-        ensure!(text(case, "/server/seen_as") == Some(SERVICE), "{case}");
+        ensure!(text(case, "/server/seen_as") == Some(asked), "{case}");
         ensure!(text(case, "/client/address") == Some("192.0.2.2"), "{case}");
         ensure!(text(case, "/client/seen_as").is_none(), "{case}");
     }

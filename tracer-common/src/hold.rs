@@ -114,6 +114,12 @@ impl Slot {
         self.server = Server::new();
     }
 
+    /// Whether nothing of its client was taken in yet.
+    #[inline(always)]
+    pub fn is_fresh(&self) -> bool {
+        self.client.state == FRESH
+    }
+
     /// What is settled, in the eyes of the client.
     #[inline(always)]
     pub fn settled_to_server(&self) -> Settled {

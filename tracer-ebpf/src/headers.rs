@@ -17,8 +17,6 @@ pub struct Headers {
     /// The receiver's.
     pub to: u16,
     pub is_v4: bool,
-    /// The sender's address is one that every network namespace has.
-    pub is_loopback: bool,
     /// The connection opens.
     pub syn: bool,
     pub ack: bool,
@@ -49,7 +47,6 @@ const ACK: u32 = 0x10;
 struct Ip {
     source: [u32; 4],
     target: [u32; 4],
-    is_loopback: bool,
     /// Bytes from its beginning to the end of the packet; 0 where that is too long for the field.
     len: u32,
     /// Where that field is, from its beginning.
@@ -92,7 +89,6 @@ pub fn read(skb: &SkBuff, link: u32) -> Found {
         from: (ports >> 16) as u16,
         to: ports as u16,
         is_v4,
-        is_loopback: ip.is_loopback,
         syn: flags & SYN != 0,
         ack: flags & ACK != 0,
         segment: Segment {
@@ -113,7 +109,6 @@ fn ipv4(head: &[u32; 10]) -> Option<Ip> {
     is_plain.then(|| Ip {
         source: [head[3], 0, 0, 0],
         target: [head[4], 0, 0, 0],
-        is_loopback: word(3) >> 24 == 127,
         len: word(0) & 0xffff,
         length_at: 2,
         header_len: IPV4_HEADER,
@@ -128,7 +123,6 @@ fn ipv6(head: &[u32; 10]) -> Option<Ip> {
     is_plain.then(|| Ip {
         source: [head[2], head[3], head[4], head[5]],
         target: [head[6], head[7], head[8], head[9]],
-        is_loopback: head[2] | head[3] | head[4] == 0 && word(5) == 1,
         len: if len == 0 {
             0
         } else {

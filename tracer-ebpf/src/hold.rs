@@ -9,6 +9,7 @@ use aya_ebpf::programs::sk_buff::SkBuff;
 use tracer_common::hold::{Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Settled, Slot, World, status};
 use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
+use crate::ends::{self, Ends};
 use crate::headers::{self, Found, Headers};
 use crate::packet::{self, Place};
 use crate::settings::{is_traced, wants_status};
@@ -38,32 +39,6 @@ const LOOKS_EVERY: u64 = 1_000_000;
 /// takes a new one five times a second; but all calls of a few requests should be there.
 const ROUTE_AT_ONCE: u64 = 16;
 const ROUTE_EVERY: u64 = 200_000_000;
-
-/// The ends of a connection.
-#[repr(C)]
-struct Ends {
-    client: [u32; 4],
-    server: [u32; 4],
-    netns: u64,
-    client_port: u16,
-    server_port: u16,
-    padding: u32,
-}
-
-impl Ends {
-    /// The client comes first.
-    #[inline(always)]
-    fn new([client, server]: [[u32; 4]; 2], netns: u64, ports: [u16; 2]) -> Self {
-        Self {
-            client,
-            server,
-            netns,
-            client_port: ports[0],
-            server_port: ports[1],
-            padding: 0,
-        }
-    }
-}
 
 /// How a packet is shipped.
 pub struct Shipped {
@@ -96,39 +71,31 @@ impl Shipped {
 /// shipped, if at all. What is no plain TCP of one traced port is shipped as it is.
 #[inline(always)]
 pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped> {
-    let Headers {
-        source,
-        target,
-        from,
-        to,
-        is_v4,
-        is_loopback,
-        syn,
-        ack,
-        segment,
-    } = match headers::read(skb, link) {
+    let headers = match headers::read(skb, link) {
         Found::Plain(headers) => headers,
         // For the tool.
         Found::Special if packet::is_special_traced(skb, link)? => return AS_IT_IS,
         Found::Special | Found::Short => return None,
     };
-    let is_from_server = match (is_traced(from), is_traced(to)) {
+    let is_from_server = match (is_traced(headers.from), is_traced(headers.to)) {
         (false, false) => return None,
         (true, true) => return AS_IT_IS,
         (is_from_server, _) => is_from_server,
     };
-    if segment.len == 0 && !segment.closes && !syn {
+    let Headers {
+        is_v4,
+        syn,
+        ack,
+        segment,
+        ..
+    } = headers;
+    // The tool knows a connection under several addresses by the numbers with which it begins under
+    // each: where its answers show under others, by what ends the handshake.
+    let is_bare = segment.len == 0 && !segment.closes && !syn;
+    if is_bare && (is_from_server || !ends::may_differ(skb, &headers, hook, place)) {
         return None;
     }
-    // Only there can two connections have the same addresses.
-    let netns = match is_loopback {
-        true => packet::netns(skb, place),
-        false => 0,
-    };
-    let ends = match is_from_server {
-        true => Ends::new([target, source], netns, [to, from]),
-        false => Ends::new([source, target], netns, [from, to]),
-    };
+    let ends = Ends::of(skb, &headers, hook, place, is_from_server);
     let slot = HOLD.get_ptr_mut(&ends);
     emit::count(counter::PACKETS);
     let mut hands = Hands {
@@ -167,6 +134,9 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
             slot.reset();
         }
         return AS_IT_IS;
+    }
+    if is_bare {
+        return if slot.is_fresh() { AS_IT_IS } else { None };
     }
     if segment.len == 0 {
         slot.close(is_from_server, &mut hands);

@@ -8,6 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 mod emit;
+mod ends;
 mod exec;
 mod headers;
 mod hold;

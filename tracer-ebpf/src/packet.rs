@@ -35,7 +35,7 @@ pub enum Place {
 /// decide.
 #[inline(always)]
 pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
-    let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && ifindex(skb) == LO;
+    let seen_before = hook == HOOK_INGRESS && SKIP_LO_INGRESS.load() != 0 && is_over_loopback(skb);
     if seen_before {
         return;
     }
@@ -69,11 +69,17 @@ const ETHERTYPE_QINQ: u16 = 0x88a8;
 /// Whether the socket of a packet has a traced port.
 #[inline(always)]
 fn socket_is_traced(skb: &SkBuff) -> bool {
+    let (local, remote) = socket_ports(skb);
+    traced(local, remote) || remote == 0
+}
+
+/// The socket's own port, and its peer's: 0 for one that has none, as one that listens.
+#[inline(always)]
+pub fn socket_ports(skb: &SkBuff) -> (u16, u16) {
     // SAFETY: the context is that of the running program, at a socket.
     let (local, remote) = unsafe { ((*skb.skb).local_port, (*skb.skb).remote_port) };
-    // The peer's is in network order, in whichever half: a listening socket has none.
-    let remote = u32::from_be(remote);
-    traced(local as u16, remote as u16) || remote == 0
+    // The peer's is in network order, in whichever half.
+    (local as u16, u32::from_be(remote) as u16)
 }
 
 /// Whether this is TCP with a traced port. `None` where the packet is too short to be TCP.
@@ -299,6 +305,12 @@ pub fn netns(skb: &SkBuff, place: Place) -> u64 {
     }
     // SAFETY: the context is that of the running program.
     unsafe { bpf_get_netns_cookie(skb.skb.cast()) }
+}
+
+/// Whether a packet passes the loopback interface.
+#[inline(always)]
+pub fn is_over_loopback(skb: &SkBuff) -> bool {
+    ifindex(skb) == LO
 }
 
 #[inline(always)]

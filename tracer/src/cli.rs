@@ -171,6 +171,23 @@ pub struct Live {
     pub limit: LimitArgs,
 }
 
+impl Live {
+    /// Which packets are copied: as asked for, or as suits the other arguments.
+    pub fn mode(&self) -> CaptureMode {
+        let needs_all = !self.capture.interfaces.is_empty()
+            || self.capture.snaplen.is_some()
+            || self.output.body_bytes().is_some_and(|bytes| bytes > HELD);
+        let usual = match needs_all {
+            true => CaptureMode::All,
+            false => CaptureMode::Hold,
+        };
+        self.capture.capture.unwrap_or(usual)
+    }
+}
+
+/// Bytes of a request that `--capture hold` keeps.
+const HELD: usize = 4096;
+
 /// What `live` captures.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
@@ -210,10 +227,12 @@ pub struct CaptureArgs {
     ///
     /// Less copying, at the price of gaps in long messages: what is left out is marked as skipped.
     /// Packets can be larger than the MTU of the network (up to 64KiB), as the kernel joins them.
+    /// With it the default of --capture is `all`.
     #[arg(long, value_name = "SIZE", value_parser = units::snap_length)]
     pub snaplen: Option<u32>,
 
     /// What to copy of the traced ports: `all` packets, or those of the exchanges that count
+    /// [default: hold at a cgroup, all with -i]
     ///
     /// `hold` keeps each request in the kernel until the status of its answer is known, and copies
     /// both only where that is asked for by --status, or is an error (4xx, 5xx): cost follows the
@@ -221,13 +240,17 @@ pub struct CaptureArgs {
     /// servers ask each other; where a server asked one that was left out, the verdict says so. What
     /// cannot be followed there is copied whole (pipelining, chunked requests, heads above 4000
     /// bytes, packets out of order). Of a request 4096 bytes are kept, with the headers of its first
-    /// packet. Whether the POST of a refused preflight never came cannot be told. Where a socket's
-    /// two directions show under different addresses (translated on this host), its answers are told
-    /// without their requests.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = CaptureMode::All)]
-    pub capture: CaptureMode,
+    /// packet. Whether the POST of a refused preflight never came cannot be told. At an interface
+    /// (-i) where a connection's two directions show under different addresses (translated on this
+    /// host), its answers are told without their requests.
+    ///
+    /// Where the kernel refuses the default, `all` takes its place, and the session says so. The default
+    /// is `all` at a cgroup, too, with --snaplen, and where --body-bytes asks for more than is kept of a
+    /// request.
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub capture: Option<CaptureMode>,
 
-    /// Connections whose requests can be held at once with --capture hold
+    /// Connections whose requests can be held at once (--capture hold)
     ///
     /// Each takes about 4.7KiB of the kernel's memory from the start: 38MiB for the default. Where
     /// more are under way, requests of the oldest are forgotten; their answers are still reported.

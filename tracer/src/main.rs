@@ -77,34 +77,34 @@ fn live(arguments: &Live) -> Result<Ending> {
         _ if names.iter().any(|name| name == "any") => Attach::Interfaces(Interfaces::Any),
         _ => Attach::Interfaces(Interfaces::Named(names.clone())),
     };
+    // Errors of other hops tell why a request was refused.
+    let mut statuses = filter.selection().status_ranges();
+    statuses.push((400, 599));
+    let hold = Hold {
+        connections: capture.hold_connections,
+        statuses,
+    };
     let usual = Options::default();
     let options = Options {
         ports: capture.ports.clone(),
         attach,
         ring_bytes: capture.ring_size,
         snap_len: capture.snaplen.unwrap_or(usual.snap_len),
-        capture: match capture.capture {
-            CaptureMode::All => Capture::All,
-            CaptureMode::Hold => {
-                // Errors of other hops tell why a request was refused.
-                let mut statuses = filter.selection().status_ranges();
-                statuses.push((400, 599));
-                Capture::Hold(Hold {
-                    connections: capture.hold_connections,
-                    statuses,
-                })
-            }
+        capture: match (arguments.mode(), capture.capture) {
+            (CaptureMode::All, _) => Capture::All,
+            (CaptureMode::Hold, Some(_)) => Capture::Hold(hold),
+            (CaptureMode::Hold, None) => Capture::HoldOrAll(hold),
         },
     };
     let mut source = LiveSource::start(&options, Arc::clone(&stop))?;
     eprintln!("{}", source.started());
     eprintln!("ports: {}", options.ports);
-    if let Capture::Hold(hold) = &options.capture {
+    if source.is_holding() {
         pipeline.source_leaves_out();
-        let bytes = u64::from(hold.connections) * Hold::BYTES_EACH as u64;
+        let bytes = u64::from(capture.hold_connections) * Hold::BYTES_EACH as u64;
         eprintln!(
             "holding requests of up to {} connections in {} MiB of the kernel's memory",
-            hold.connections,
+            capture.hold_connections,
             bytes.div_ceil(1 << 20)
         );
     }

@@ -66,6 +66,28 @@ fn flags_arrive() {
 }
 
 #[test]
+fn requests_are_held_unless_something_needs_every_packet() {
+    for (line, mode) in [
+        ("live", CaptureMode::Hold),
+        (
+            "live --cgroup /x -w c.pcapng --body-bytes 4096",
+            CaptureMode::Hold,
+        ),
+        ("live --capture all", CaptureMode::All),
+        ("live -i any", CaptureMode::All),
+        ("live -i any --capture hold", CaptureMode::Hold),
+        ("live --snaplen 1KiB", CaptureMode::All),
+        ("live --snaplen 1KiB --capture hold", CaptureMode::Hold),
+        ("live --body-bytes 1MiB", CaptureMode::All),
+    ] {
+        let Command::Live(live) = parse(line) else {
+            panic!()
+        };
+        assert_eq!(live.mode(), mode, "{line}");
+    }
+}
+
+#[test]
 fn causes_are_known_by_name() {
     for (line, cause) in [
         ("explain", None),

@@ -85,6 +85,8 @@ pub enum Capture {
     /// Those of exchanges with a wanted answer: the kernel side holds each request until the status
     /// of its answer is known. What it cannot follow is copied all the same.
     Hold(Hold),
+    /// As [`Capture::Hold`] where the kernel takes that, else as [`Capture::All`].
+    HoldOrAll(Hold),
 }
 
 /// How requests are held.
@@ -180,6 +182,7 @@ impl LiveSource {
         let Loaded {
             mut ebpf,
             mut started,
+            is_holding,
         } = load::load(options, &target)?;
         let counters = Counters::take(&mut ebpf)?;
         let kernel_log = KernelLog::take(&mut ebpf);
@@ -197,10 +200,7 @@ impl LiveSource {
         let missing = started.missing.iter().cloned().map(Record::Missing);
         // At an interface it is not known who asked for an answer that was let go: there, nothing may
         // be concluded from silence.
-        let is_told = match (&options.capture, &options.attach) {
-            (Capture::All, _) | (Capture::Hold(_), Attach::Cgroup(_)) => true,
-            (Capture::Hold(_), Attach::Interfaces(_)) => false,
-        };
+        let is_told = !is_holding || matches!(options.attach, Attach::Cgroup(_));
         let watching =
             (started.is_watching() && is_told).then(|| Record::Watching { at: clock.now() });
         let first = watching
@@ -219,7 +219,7 @@ impl LiveSource {
             clock,
             started,
             first,
-            is_holding: options.capture != Capture::All,
+            is_holding,
             stop,
             ring_is_empty: true,
             ticked_at: clock.now(),
@@ -231,6 +231,11 @@ impl LiveSource {
     /// What attached where, and what could not.
     pub fn started(&self) -> &Started {
         &self.started
+    }
+
+    /// Whether requests are held in the kernel.
+    pub fn is_holding(&self) -> bool {
+        self.is_holding
     }
 
     /// Packets of traced ports that the kernel side saw so far, shipped or not.

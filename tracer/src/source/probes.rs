@@ -98,6 +98,12 @@ pub const NETNS_COOKIE: (&str, &str) = (
      their sockets alone",
 );
 
+/// The hold of requests in the kernel; not a probe of its own.
+pub const HOLD: (&str, &str) = (
+    "hold",
+    "every packet of the traced ports is copied, as with --capture all, which costs a busy host more",
+);
+
 /// The process table; not a probe of its own.
 pub const PROC: (&str, &str) = (
     "/proc",
@@ -118,7 +124,7 @@ pub fn costs_of(name: &str) -> Option<(&'static str, &'static str)> {
         _ => (probe.name, probe.costs),
     });
     probes
-        .chain([NETNS_COOKIE, PROC])
+        .chain([NETNS_COOKIE, HOLD, PROC])
         .find(|(known, _)| *known == name)
 }
 

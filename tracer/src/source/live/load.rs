@@ -13,7 +13,7 @@ use crate::host;
 use crate::model::MissingProbe;
 use crate::ports::Ports;
 use crate::source::SourceError;
-use crate::source::probes::{Kind, NETNS_COOKIE, Need, PROBES, Probe};
+use crate::source::probes::{self, Kind, Need, PROBES, Probe};
 
 /// The kernel side, as `build.rs` built it.
 pub(in crate::source) static OBJECT: &[u8] =
@@ -23,21 +23,50 @@ pub(in crate::source) static OBJECT: &[u8] =
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) started: Started,
+    pub(super) is_holding: bool,
 }
 
 /// Creates the maps and loads every probe that serves this target.
 pub(super) fn load(options: &Options, target: &Target) -> Result<Loaded, SourceError> {
+    let mut loaded = load_packets(options, target).map_err(|why| refused(&why))?;
+    attach_tracepoints(&mut loaded.ebpf, &mut loaded.started);
+    Ok(loaded)
+}
+
+/// The same, but for the probes of processes.
+fn load_packets(options: &Options, target: &Target) -> Result<Loaded, String> {
+    let hold = match &options.capture {
+        Capture::All => None,
+        Capture::Hold(hold) | Capture::HoldOrAll(hold) => Some(hold),
+    };
+    match load_some(options, target, hold) {
+        Err(why) if matches!(options.capture, Capture::HoldOrAll(_)) => {
+            let mut loaded = load_some(options, target, None)?;
+            let (probe, costs) = probes::HOLD;
+            let missing = MissingProbe { probe, why, costs };
+            loaded.started.missing.push(missing);
+            Ok(loaded)
+        }
+        loaded => loaded,
+    }
+}
+
+/// Without what only newer kernels give, if need be.
+fn load_some(options: &Options, target: &Target, hold: Option<&Hold>) -> Result<Loaded, String> {
     let mut started = Started::default();
-    let (mut ebpf, packets) = load_with(options, target, NetnsCookie::Wanted)?;
+    let (mut ebpf, packets) = load_with(options, target, hold, NetnsCookie::Wanted)?;
     if let Err(why) = packets {
-        let (second, packets) = load_with(options, target, NetnsCookie::Without)?;
-        packets.map_err(|why| refused(&why))?;
+        let (second, packets) = load_with(options, target, hold, NetnsCookie::Without)?;
+        packets?;
         ebpf = second;
-        let (probe, costs) = NETNS_COOKIE;
+        let (probe, costs) = probes::NETNS_COOKIE;
         started.missing.push(MissingProbe { probe, why, costs });
     }
-    attach_tracepoints(&mut ebpf, &mut started);
-    Ok(Loaded { ebpf, started })
+    Ok(Loaded {
+        ebpf,
+        started,
+        is_holding: hold.is_some(),
+    })
 }
 
 /// Whether packet probes ask for the cookie of the network namespace, as they can since Linux 6.15.
@@ -51,12 +80,13 @@ enum NetnsCookie {
 fn load_with(
     options: &Options,
     target: &Target,
+    hold: Option<&Hold>,
     netns_cookie: NetnsCookie,
-) -> Result<(Ebpf, Result<(), String>), SourceError> {
+) -> Result<(Ebpf, Result<(), String>), String> {
     let ports = port_bits(&options.ports);
-    let (holding, connections, statuses) = match &options.capture {
-        Capture::All => (0u32, 1, [0; STATUS_WORDS]),
-        Capture::Hold(hold) => (1, hold.connections.max(1), status_bits(hold)),
+    let (holding, connections, statuses) = match hold {
+        None => (0u32, 1, [0; STATUS_WORDS]),
+        Some(hold) => (1, hold.connections.max(1), status_bits(hold)),
     };
     let snap_len = options.snap_len.clamp(1, SNAP_LEN_MAX);
     let skip_lo_ingress = u32::from(target.is_whole_host());
@@ -97,7 +127,7 @@ fn load_with(
         .map_max_entries(EVENTS, ring_bytes)
         .map_max_entries(HOLD, connections)
         .load(OBJECT)
-        .map_err(|error| refused(&error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let packets = load_packet_probes(&mut ebpf, target);
     Ok((ebpf, packets))
 }
@@ -267,6 +297,7 @@ fn raise_memlock() {
 mod tests {
     use aya::programs::Program;
 
+    use super::super::Interfaces;
     use super::*;
 
     #[test]
@@ -278,6 +309,34 @@ mod tests {
             (1 << 1 | 1 << 63, 1, 1 << 63)
         );
         assert_eq!(bits.iter().map(|word| word.count_ones()).sum::<u32>(), 4);
+    }
+
+    /// Needs root.
+    #[test]
+    fn where_the_kernel_refuses_the_hold_every_packet_is_copied() {
+        // More than a table may have.
+        let hold = Hold {
+            connections: u32::MAX,
+            statuses: Vec::new(),
+        };
+        let options = |capture| Options {
+            capture,
+            ..Options::default()
+        };
+        let target = Target::Interfaces(Interfaces::Any);
+        let Loaded {
+            started,
+            is_holding,
+            ..
+        } = load_packets(&options(Capture::HoldOrAll(hold.clone())), &target).unwrap();
+        assert!(!is_holding);
+        let said = started.to_string();
+        assert!(
+            said.contains("missing: hold (") && said.contains("--capture all"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), started.missing.len(), "{said}");
+        assert!(load_packets(&options(Capture::Hold(hold)), &target).is_err());
     }
 
     /// Needs root.
