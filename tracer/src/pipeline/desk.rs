@@ -1,6 +1,7 @@
 //! What happens on a connection: its chunks through HTTP and pairing, and what comes out of that.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::http::{Http, Part, Protocol, brief};
 use crate::model::{ConnId, Direction, Exchange, Health, Timestamp, Unread};
@@ -96,6 +97,9 @@ pub(super) struct Over {
     pub(super) is_selected: bool,
 }
 
+/// What was left out so that nobody else tells of it came no longer than this before.
+const LEFT_OUT_WITHIN: Duration = Duration::from_millis(10);
+
 impl Desk {
     /// Whether nothing lies there, as after nearly every packet.
     pub(super) fn is_clear(&self) -> bool {
@@ -144,6 +148,7 @@ impl Desk {
         let limits = &around.options.limits;
         match event {
             Event::Chunk(chunk) => {
+                self.note_left_out(connection, &chunk);
                 if !self.reads_all && conversation.is_idle() {
                     let past = &mut *around.past;
                     conversation.held =
@@ -267,6 +272,29 @@ impl Desk {
                 client: (connection.client, connection.client_cookie),
                 server: connection.server,
                 why,
+            });
+        }
+    }
+
+    /// Where both sockets of a connection are seen under addresses of their own, the kernel side
+    /// holds its requests at each. What the server's lets go may be shipped from the client's a
+    /// moment later, when it counts as left out here, and then nobody else tells of it.
+    fn note_left_out(&mut self, connection: &Connection, chunk: &Chunk<'_>) {
+        let Connection {
+            sights,
+            client_cookie,
+            server_cookie,
+            ..
+        } = connection;
+        let is_held_twice = sights.is_some() && *client_cookie != 0 && *server_cookie != 0;
+        let is_request = chunk.dir == Direction::ClientToServer;
+        if is_held_twice && is_request && matches!(chunk.piece, Piece::LeftOut { len } if len > 0) {
+            self.opaque.push(Opaque {
+                at: chunk.at.minus(LEFT_OUT_WITHIN),
+                until: chunk.at,
+                client: (connection.client, *client_cookie),
+                server: connection.server,
+                why: Unread::LeftOut,
             });
         }
     }

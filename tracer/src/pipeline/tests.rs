@@ -5,12 +5,12 @@ mod preflight;
 mod talk;
 
 use super::*;
-use crate::model::{Anomaly, ClientSource, Direction, LossPlace, OwnerQuality};
+use crate::model::{Anomaly, ClientSource, Direction, LossPlace, OwnerQuality, Unread};
 use crate::select::{MethodPattern, StatusPattern};
 use crate::source::SocketUse;
 use crate::testing::owner;
 
-use talk::{CLIENT, SERVER, Talk};
+use talk::{CLIENT, SERVER, Talk, at};
 
 const POST: &str = "POST /orders HTTP/1.1\r\nHost: shop.example\r\nX-Real-IP: 203.0.113.9\r\n\
                     Content-Length: 10\r\n\r\n{\"item\":1}";
@@ -168,6 +168,26 @@ fn packets_under_all_addresses_of_a_connection_go_with_its_case() {
     assert_eq!(case.exchange().server.seen_as().to_string(), "192.0.2.9:80");
     let of_it = |p: &&crate::model::Packet| p.conn == case.exchange().conn;
     assert_eq!(case.packets.iter().filter(of_it).count(), 5);
+}
+
+/// The client's socket may ship it yet, too late.
+#[test]
+fn what_one_of_two_sockets_lets_go_counts_as_said() {
+    for (cookies, answers_from, expected) in [
+        ([1, 2], 9, vec![Unread::LeftOut]),
+        ([1, 2], 2, vec![]),
+        ([0, 2], 9, vec![]),
+    ] {
+        let mut talk = Talk::new(Options::default());
+        (talk.cookies, talk.answers_from) = (cookies, answers_from);
+        talk.handshake();
+        talk.miss(CLIENT, 100);
+        talk.miss(SERVER, 100);
+        talk.close_settled();
+        let told = talk.pipeline.told.opaques(at(0), at(1_000));
+        let told: Vec<_> = told.map(|opaque| opaque.why).collect();
+        assert_eq!(told, expected, "{cookies:?} {answers_from}");
+    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Told {
                 && opaque.at.since(last.until) < AT_ONCE
                 && opaque.at.since(last.at) < LONGEST
             {
-                last.until = opaque.at;
+                last.until = last.until.max(opaque.until);
                 return;
             }
         }
@@ -104,7 +104,7 @@ impl Told {
         // It was noted a moment ago: looking further back would be work for nothing.
         let noted = self.opaque.iter().rev().take(JUST_NOTED);
         let keys: Vec<_> = noted
-            .filter(|(_, opaque)| opaque.client == client)
+            .filter(|(_, opaque)| opaque.client == client && opaque.why != Unread::LeftOut)
             .map(|(key, _)| *key)
             .collect();
         for key in keys {

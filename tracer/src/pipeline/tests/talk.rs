@@ -4,14 +4,15 @@
 use std::net::SocketAddr;
 
 use super::{Case, LossPlace, Options, OwnerQuality, Pipeline, Record, SocketUse, owner};
-use crate::model::Timestamp;
-use crate::source::{Frame, SocketKey, SocketOwner, Vantage};
+use crate::model::{Settled, Timestamp};
+use crate::source::{Frame, Hook, SocketKey, SocketOwner, Vantage};
 
 /// The end that connects, as an index.
 pub(super) const CLIENT: usize = 0;
 /// The end that listens.
 pub(super) const SERVER: usize = 1;
 
+const FIN: u8 = 1;
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 const LINKTYPE_RAW: u16 = 101;
@@ -23,6 +24,10 @@ pub(super) struct Talk {
     next: [u32; 2],
     /// Last number of the address under which the server's packets show.
     pub(super) answers_from: u8,
+    /// Cookies of the sockets that send.
+    pub(super) cookies: [u64; 2],
+    /// The next packet says that nothing more will come before it.
+    says_settled: bool,
     last: Vec<u8>,
 }
 
@@ -34,6 +39,8 @@ impl Talk {
             client_port: 40_000,
             next: [1_000, u32::MAX - 5],
             answers_from: 2,
+            cookies: [0, 0],
+            says_settled: false,
             last: Vec::new(),
         }
     }
@@ -76,14 +83,25 @@ impl Talk {
         self.next[end] = self.next[end].wrapping_add(len);
     }
 
+    /// The server ends the connection. Its kernel says that what was missed was left out.
+    pub(super) fn close_settled(&mut self) {
+        self.says_settled = true;
+        self.segment(SERVER, FIN | ACK, "");
+        self.says_settled = false;
+    }
+
     pub(super) fn frame(&mut self, data: &[u8]) {
+        self.frame_from(data, Vantage::default());
+    }
+
+    fn frame_from(&mut self, data: &[u8], vantage: Vantage) {
         self.now_ms += 1;
         self.pipeline.push(Record::Packet(Frame {
             at: at(self.now_ms),
             link_type: LINKTYPE_RAW,
             wire_len: u32::try_from(data.len()).unwrap(),
             data,
-            vantage: Vantage::default(),
+            vantage,
         }));
     }
 
@@ -143,7 +161,17 @@ impl Talk {
             packet[15] = self.answers_from;
             packet[19] = 1;
         }
-        self.frame(&packet);
+        let [own, peer] = [self.next[end], self.next[1 - end]];
+        let vantage = match self.cookies[end] {
+            0 => Vantage::default(),
+            cookie => Vantage {
+                hook: Hook::Egress,
+                cookie,
+                settled: self.says_settled.then_some(Settled { own, peer }),
+                ..Vantage::default()
+            },
+        };
+        self.frame_from(&packet, vantage);
         self.last = packet;
     }
 }
