@@ -18,7 +18,7 @@ pub(crate) struct Capture {
     held: Option<LetsGo>,
     /// Which packets are lost, from one on so many.
     lost: Vec<(prop::sample::Index, usize)>,
-    /// How many milliseconds there are between two packets.
+    /// How many milliseconds there are between two packets, at most.
     pace: u64,
     /// Whether every exchange is reported.
     reports_all: bool,
@@ -68,13 +68,15 @@ impl Capture {
             at..at + count
         });
         let lost: Vec<_> = lost.collect();
+        // Packets are a millisecond apart. A connection that is silent for five minutes begins anew.
+        let pace = self.pace.min(SILENCE_MAX / packets.len() as u64);
         let mut lost_count = 0;
         let mut rest = Vec::new();
         for (number, mut packet) in shipped.into_iter().enumerate() {
             if lost.iter().any(|lost| lost.contains(&number)) {
                 lost_count += u32::from(self.held.is_some());
             } else {
-                packet.at *= self.pace;
+                packet.at *= pace;
                 rest.push((packet, lost_count));
             }
         }
@@ -85,6 +87,9 @@ impl Capture {
         exchanges_of(options, rest.into_iter(), numbers)
     }
 }
+
+/// The longest that a connection may be silent, in milliseconds.
+const SILENCE_MAX: u64 = 290_000;
 
 /// When the answer comes before which the client was first seen to send another request.
 fn pipelines_at(talk: &Talk, packets: &[Packet]) -> Option<u64> {
