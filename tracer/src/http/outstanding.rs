@@ -13,7 +13,8 @@
 //!   tell how many answers or requests are hidden, and from there on nothing is paired.
 //!
 //! Nothing shows a request that was pipelined in the lost rest of another one of unknown length, or
-//! before the first that was seen.
+//! before the first that was seen; nor a client that pipelines for the first time where a request and
+//! an answer are lost.
 //!
 //! A hole in the requests can hold a request back until after its answer was parsed: where nothing
 //! is hidden, time stamps tell.

@@ -44,14 +44,15 @@ impl Capture {
     /// The numbers of the requests and answers that are reported together.
     ///
     /// What no packet shows is left out: what came before the capture began, a request that was
-    /// pipelined behind a lost interim answer, and a client that stays ahead of the answers, before
-    /// it was once seen to be.
+    /// pipelined behind a lost interim answer, and a client that pipelines where it was not seen to
+    /// before: always, or where more than one thing is lost.
     pub(crate) fn pairs(&self, mut talk: Talk) -> Vec<(Option<usize>, Option<usize>)> {
         for exchange in &mut talk.exchanges {
             exchange.interim &= !exchange.is_pipelined;
         }
         let packets = talk.packets();
-        let shown_at = pipelines_at(&talk, &packets).filter(|_| talk.stays_ahead);
+        let is_hidden = talk.stays_ahead || self.lost.len() > 1;
+        let shown_at = pipelines_at(&talk, &packets).filter(|_| is_hidden);
         let shipped = match self.held {
             Some(lets_go) => hold(&packets, lets_go).0,
             None => {
