@@ -55,8 +55,8 @@ fn health_counts_what_was_seen() {
     let lens = [0, 0, 0, POST.len(), OK.len(), POST.len(), POST.len()];
     let tcp = lens.iter().sum::<usize>() + FORBIDDEN.len() + 8 * 40;
     let expected = Health {
-        first_at: Some(talk::at(1)),
-        last_at: Some(talk::at(10)),
+        first_at: Some(at(1)),
+        last_at: Some(at(10)),
         packets: 10,
         bytes: tcp as u64 + 1 + 28,
         not_tcp: 1,
@@ -143,8 +143,8 @@ fn the_packets_of_a_case_are_all_since_the_one_before() {
     talk.exchange(POST, FORBIDDEN);
     let cases = talk.finish();
     let times = |case: &Case| -> Vec<_> { case.packets.iter().map(|p| p.at).collect() };
-    assert_eq!(times(&cases[0]), [1, 2, 3, 4, 5, 6, 7].map(talk::at));
-    assert_eq!(times(&cases[1]), [8, 9].map(talk::at));
+    assert_eq!(times(&cases[0]), [1, 2, 3, 4, 5, 6, 7].map(at));
+    assert_eq!(times(&cases[1]), [8, 9].map(at));
     let directions: Vec<_> = cases[1].packets.iter().map(|p| p.direction).collect();
     assert_eq!(
         directions,
