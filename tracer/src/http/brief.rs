@@ -231,18 +231,24 @@ impl<'a> Fields<'a> {
 /// The value of a line whose field has this name; `None` within where it has another one, and
 /// `None` where white space stands before the colon.
 #[expect(clippy::option_option, reason = "another name is no oddity")]
-fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
-    // What stands behind the name first: it alone tells nearly all others.
-    match line.get(name.len()) {
-        Some(b':' | b' ' | b'\t') => {}
-        _ => return Some(None),
-    }
-    match line.split_at_checked(name.len()) {
-        Some((written, [behind, value @ ..])) if written.eq_ignore_ascii_case(name) => {
+fn value<'a, const LEN: usize>(line: &'a [u8], name: &[u8; LEN]) -> Option<Option<&'a [u8]>> {
+    match line.split_first_chunk() {
+        // What stands behind the name first: it alone tells nearly all others.
+        Some((written, [behind @ (b':' | b' ' | b'\t'), value @ ..])) if is(written, name) => {
             (*behind == b':').then(|| Some(value.trim_ascii()))
         }
         _ => Some(None),
     }
+}
+
+/// Whether a name is this one, which is in lower case; in a few steps, as its length is known.
+fn is<const LEN: usize>(written: &[u8; LEN], name: &[u8; LEN]) -> bool {
+    let differ = |(written, name): (&u8, &u8)| {
+        let case = u8::from(name.is_ascii_lowercase()) << 5;
+        (written ^ name) & !case
+    };
+    let pairs = written.iter().zip(name);
+    pairs.map(differ).fold(0, |all, bits| all | bits) == 0
 }
 
 #[cfg(test)]
@@ -290,6 +296,18 @@ mod tests {
             "GET / HTTP/1.1\r\nA: b\r\n",
         ] {
             assert_eq!(read_request(head.as_bytes()), None, "{head}");
+        }
+    }
+
+    #[test]
+    fn only_letters_have_a_case() {
+        for (written, is_it) in [
+            (b"content-length", true),
+            (b"Content-LENGTH", true),
+            (b"content\rlength", false),
+            (b"content-lengt(", false),
+        ] {
+            assert_eq!(is(written, b"content-length"), is_it, "{written:?}");
         }
     }
 
