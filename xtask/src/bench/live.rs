@@ -26,7 +26,8 @@ use watcher::{Mode, Reported, Watcher};
 
 /// How long a round is measured.
 const ROUND: Duration = Duration::from_secs(1);
-/// Between the start of a watcher and its round: the first requests warm it up.
+/// Between the start of a watcher and its round, as the first requests warm it up; and between the
+/// round and its end, as nginx dates an answer by when it began to work on it.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Longest time that a round may take in all, in seconds; bounds the load.
 const ROUND_MOST: u64 = 10;
@@ -179,6 +180,7 @@ fn round(mode: Mode, bench: &Bench, stand: &Stand, counter: &mut Counter) -> Res
     let before = Sample::take(counter, &watcher)?;
     thread::sleep(ROUND);
     let after = Sample::take(counter, &watcher)?;
+    thread::sleep(SETTLE);
     let reported = watcher.stop()?;
     let (refusals, _) = stand.refusals_since(log)?;
     let within: Vec<_> = refusals
