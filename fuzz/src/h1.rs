@@ -214,6 +214,7 @@ impl Line {
             Piece::Gap { len, .. } | Piece::LeftOut { len } => {
                 self.offsets[side] = offset.saturating_add(len)
             }
+            Piece::LastWaits => {}
             Piece::End(_) => self.ended[side] = true,
         }
         let chunk = Chunk {

@@ -144,9 +144,10 @@ impl Ledger {
                         held.wakes_at = Some(chunk.at.plus(Duration::from_millis(100)));
                     }
                     Piece::LeftOut { len } => {
-                        // Of length 0 it says what may wait.
+                        assert!(len > 0);
                         account.next += len;
                     }
+                    Piece::LastWaits => {}
                     Piece::Gap { len, kind } => {
                         assert!(len > 0);
                         account.next += len;

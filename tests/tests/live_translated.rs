@@ -38,24 +38,21 @@ fn a_service_address_seen_by_the_sockets_of_both_ends() -> Result<()> {
 
 #[test]
 fn a_service_address_seen_by_the_socket_of_the_client() -> Result<()> {
-    for mode in MODES {
-        let alone = Cgroup::new()?;
-        let (live, read, report) =
-            through_a_service(Some(&alone), &PLAN, |_, file| by_cgroup(&alone, mode, file))?;
-        check(&live, &report, SERVICE).context(mode)?;
-        check(&read, &report, SERVICE).context(mode)?;
-    }
-    Ok(())
+    seen_by_the_client_alone(&PLAN)
 }
 
 /// Where requests are held, what comes before the first refusal of a connection is let go, but for
 /// some of each route: there are more connections than that.
 #[test]
 fn a_service_address_after_requests_that_passed() -> Result<()> {
+    seen_by_the_client_alone(&LATE)
+}
+
+fn seen_by_the_client_alone(plan: &[&str]) -> Result<()> {
     for mode in MODES {
         let alone = Cgroup::new()?;
         let (live, read, report) =
-            through_a_service(Some(&alone), &LATE, |_, file| by_cgroup(&alone, mode, file))?;
+            through_a_service(Some(&alone), plan, |_, file| by_cgroup(&alone, mode, file))?;
         check(&live, &report, SERVICE).context(mode)?;
         check(&read, &report, SERVICE).context(mode)?;
     }

@@ -74,10 +74,12 @@ pub enum Piece<'a> {
     },
     /// Messages that were left out of the capture, whole, as nobody wanted them.
     LeftOut {
-        /// How many bytes; 0 after a loss, in the requests: none waits for its answer but the last
-        /// one, as what leaves messages out gave up where a client did not wait.
+        /// How many bytes.
         len: u64,
     },
+    /// After a loss, in the requests: none waits for its answer but the last one, as what leaves
+    /// messages out gives up where a client does not wait.
+    LastWaits,
     /// There will be no more in this direction.
     End(EndKind),
 }

@@ -36,6 +36,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// No request waits for its answer but the last one.
+    pub(super) fn last_waits(&mut self) {
+        self.outstanding.settle_requests();
+    }
+
     /// Whether every request has its answer.
     pub(super) fn is_idle(&self) -> bool {
         self.switched.is_none() && self.outstanding.is_idle()
@@ -273,9 +278,6 @@ impl Side {
     /// Steps over messages that were left out, whole: the next one begins behind them. The one under
     /// way may end in them, but no other that is waited for.
     pub(super) fn left_out(&mut self, len: u64, cx: &mut Context<'_>) {
-        if len == 0 {
-            return cx.shared.outstanding.settle_requests();
-        }
         let is_between = matches!(self.state, State::Opening | State::Start);
         if is_between && self.buf.is_empty() {
             self.last_at = cx.at;

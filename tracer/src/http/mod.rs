@@ -138,6 +138,7 @@ impl Http {
             Piece::Data(data) => side.data(data, &mut context),
             Piece::Gap { len, kind } => side.gap(len, kind, &mut context),
             Piece::LeftOut { len } => side.left_out(len, &mut context),
+            Piece::LastWaits => self.shared.last_waits(),
             Piece::End(kind) => side.end(message_end(kind), &mut context),
         }
         if self.shared.switched.is_some() {

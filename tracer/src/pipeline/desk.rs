@@ -288,7 +288,7 @@ impl Desk {
         } = connection;
         let is_held_twice = sights.is_some() && *client_cookie != 0 && *server_cookie != 0;
         let is_request = chunk.dir == Direction::ClientToServer;
-        if is_held_twice && is_request && matches!(chunk.piece, Piece::LeftOut { len } if len > 0) {
+        if is_held_twice && is_request && matches!(chunk.piece, Piece::LeftOut { .. }) {
             self.opaque.push(Opaque {
                 at: chunk.at.minus(LEFT_OUT_WITHIN),
                 until: chunk.at,

@@ -175,8 +175,8 @@ impl Duplex {
             if self.is_doubted && may_tell {
                 self.is_doubted = false;
                 let offset = self.to_server.next;
-                let piece = Piece::LeftOut { len: 0 };
-                out.chunk(segment.at, Direction::ClientToServer, offset, piece);
+                let dir = Direction::ClientToServer;
+                out.chunk(segment.at, dir, offset, Piece::LastWaits);
             }
         }
         let (mine, other) = self.split(dir);

@@ -216,6 +216,7 @@ impl<'t> Run<'t> {
         match piece {
             Piece::Data(data) => self.offsets[side] += data.len() as u64,
             Piece::Gap { len, .. } | Piece::LeftOut { len } => self.offsets[side] += len,
+            Piece::LastWaits => {}
             Piece::End(_) => self.ended[side] = true,
         }
         let chunk = Chunk {

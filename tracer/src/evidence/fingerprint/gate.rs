@@ -4,7 +4,7 @@
 use super::condition::{Condition, Facts, Names, Place, SET_COOKIE};
 use crate::model::Head;
 
-/// What a row asks for; what is `None` it does not ask for.
+/// What a row asks for; where it asks for nothing, a field is [`Shapes::ANY`], and others are `None`.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     /// A field of the request.
@@ -66,7 +66,7 @@ impl Gate {
 
 impl Shapes {
     /// Of no head.
-    pub(super) const NONE: Self = Self(0);
+    const NONE: Self = Self(0);
     /// Of every head.
     pub(super) const ANY: Self = Self(1 << 63);
     /// Of every name.

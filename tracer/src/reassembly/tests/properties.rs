@@ -127,6 +127,7 @@ proptest! {
             match chunk.piece {
                 Piece::Data(data) => next[way] += data.len() as u64,
                 Piece::Gap { len, .. } | Piece::LeftOut { len } => next[way] += len,
+                Piece::LastWaits => {}
                 Piece::End(_) => ended[way] = true,
             }
         };
@@ -324,6 +325,7 @@ fn replay(talk: &Conversation, fates: &[Fate]) -> Seen {
                 seen.delivered[way] += data.len() as u64;
             }
             Piece::Gap { len, .. } | Piece::LeftOut { len } => seen.lost[way] += len,
+            Piece::LastWaits => {}
             Piece::End(kind) => seen.ends[way] = kind,
         }
         seen.steps

@@ -245,6 +245,7 @@ fn show(event: &Event<'_>) -> String {
             GapKind::Skipped => format!("~{len}"),
         },
         Piece::LeftOut { len } => format!("-{len}"),
+        Piece::LastWaits => "-0".to_owned(),
         Piece::End(EndKind::Fin) => ".fin".to_owned(),
         Piece::End(EndKind::Reset) => ".rst".to_owned(),
         Piece::End(EndKind::Idle) => ".idle".to_owned(),
