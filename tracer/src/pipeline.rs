@@ -30,7 +30,7 @@ use crate::select::Selection;
 use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
-use desk::{Around, Conversation, Desk, Over};
+use desk::{Around, Desk, Line, Over};
 pub use judge::{Judge, Unjudged};
 use losses::Losses;
 use past::Past;
@@ -67,7 +67,7 @@ pub struct Baseline(Siblings);
 pub struct Pipeline {
     options: Options,
     decoder: Decoder,
-    connections: Reassembler<Conversation>,
+    connections: Reassembler<Line>,
     desk: Desk,
     trails: Option<Trails>,
     settling: Settling,
@@ -183,8 +183,8 @@ impl Pipeline {
             health,
             past,
         };
-        connections.finish(&mut |connection, conversation, event| {
-            desk.event(&mut around, connection, conversation, event);
+        connections.finish(&mut |connection, line, event| {
+            desk.event(&mut around, connection, line, event);
         });
         self.clear_desk(self.now);
         self.hand_on_all();
@@ -258,8 +258,8 @@ impl Pipeline {
             health,
             past,
         };
-        let place = connections.push(&segment, &mut |connection, conversation, event| {
-            desk.event(&mut around, connection, conversation, event);
+        let place = connections.push(&segment, &mut |connection, line, event| {
+            desk.event(&mut around, connection, line, event);
         });
         if let (Some(trails), Some((conn, direction))) = (trails, place) {
             trails.keep(conn, direction, frame);
@@ -283,8 +283,8 @@ impl Pipeline {
             health,
             past,
         };
-        connections.tick(at, &mut |connection, conversation, event| {
-            desk.event(&mut around, connection, conversation, event);
+        connections.tick(at, &mut |connection, line, event| {
+            desk.event(&mut around, connection, line, event);
         });
         self.clear_desk(at);
         self.pass_time(at);

@@ -15,13 +15,21 @@ use super::told::Opaque;
 
 /// What is kept of a connection after reassembly.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
+pub(super) struct Line {
+    /// Its addresses were noted.
+    is_noted: bool,
+    /// What is said on it, while there is anything to know: of the connections that are open at the
+    /// same time nearly all may be silent, or all that they carry be let go in the kernel.
+    conversation: Option<Box<Conversation>>,
+}
+
+/// What is said on a connection.
+#[derive(Debug, Default)]
+struct Conversation {
     http: Http,
     pairing: Pairing,
     held: Option<Held>,
     last: LastSelected,
-    /// Its addresses were noted.
-    is_noted: bool,
     /// A message was read from it.
     speaks_http: bool,
     /// Bytes on it were noted as unreadable.
@@ -41,6 +49,12 @@ impl Conversation {
     fn is_idle(&self) -> bool {
         self.http.is_idle() && self.pairing.is_idle() && self.last.is_none() && !self.is_opaque
     }
+
+    /// Bytes that it holds beside itself.
+    fn memory(&self) -> usize {
+        let held = self.held.as_ref().map_or(0, Held::memory);
+        self.http.memory() + self.pairing.memory() + held
+    }
 }
 
 impl LastSelected {
@@ -56,14 +70,13 @@ pub(super) struct Around<'a> {
     pub(super) past: &'a mut Past,
 }
 
-impl Flow for Conversation {
+impl Flow for Line {
     fn memory(&self) -> usize {
-        let held = self.held.as_ref().map_or(0, Held::memory);
-        self.http.memory() + self.pairing.memory() + held
+        self.conversation.as_ref().map_or(0, |c| c.memory())
     }
 
     fn wakes_at(&self) -> Option<Timestamp> {
-        self.pairing.deadline()
+        self.conversation.as_ref()?.pairing.deadline()
     }
 }
 
@@ -128,15 +141,17 @@ impl Desk {
         &mut self,
         around: &mut Around<'_>,
         connection: &Connection,
-        conversation: &mut Conversation,
+        line: &mut Line,
         event: Event<'_>,
     ) {
         let is_joined = matches!(event, Event::Joined { .. });
-        if !std::mem::replace(&mut conversation.is_noted, true) || is_joined {
+        if !std::mem::replace(&mut line.is_noted, true) || is_joined {
             let (client, server) = (connection.client.ip(), connection.server.ip());
             around.past.recent.connection(client, server);
         }
-        if let Some(held) = conversation.held.take() {
+        if let Some(conversation) = &mut line.conversation
+            && let Some(held) = conversation.held.take()
+        {
             if let Event::Chunk(chunk) = &event
                 && self.pass_over(around, connection, conversation, &held, chunk)
             {
@@ -148,6 +163,7 @@ impl Desk {
         let limits = &around.options.limits;
         match event {
             Event::Chunk(chunk) => {
+                let conversation = line.conversation.get_or_insert_default();
                 self.note_left_out(connection, &chunk);
                 if !self.reads_all && conversation.is_idle() {
                     let past = &mut *around.past;
@@ -159,17 +175,22 @@ impl Desk {
                 }
             }
             Event::Woken { at } => {
-                let Conversation { pairing, last, .. } = conversation;
+                let Some(conversation) = &mut line.conversation else {
+                    return;
+                };
+                let Conversation { pairing, last, .. } = &mut **conversation;
                 pairing.expire(connection, at, limits, &mut |exchange| {
                     self.exchange(around.options, around.health, exchange, last);
                 });
             }
             Event::Joined { other } => self.joined.push((other, connection.id)),
             Event::Closed { at } => {
-                let Conversation { pairing, last, .. } = conversation;
-                pairing.close(connection, at, limits, &mut |exchange| {
-                    self.exchange(around.options, around.health, exchange, last);
-                });
+                if let Some(mut conversation) = line.conversation.take() {
+                    let Conversation { pairing, last, .. } = &mut *conversation;
+                    pairing.close(connection, at, limits, &mut |exchange| {
+                        self.exchange(around.options, around.health, exchange, last);
+                    });
+                }
                 self.closed.push(connection.id);
             }
         }
