@@ -59,6 +59,8 @@ enum Shape {
     KeepAlive,
     /// A new connection each.
     Close,
+    /// A new connection each; all stay open to the end.
+    Parked,
     /// Several at once on the same connection.
     Pipelined,
     /// The body in chunks, with a trailer.

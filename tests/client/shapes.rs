@@ -28,6 +28,7 @@ pub(crate) fn run(plan: &Plan, numbers: Range<u64>, gate: &Gate) -> Outcome {
         .seconds
         .map(|s| Instant::now() + Duration::from_secs(s));
     let mut connection = None;
+    let mut parked = Vec::new();
     let mut answers = Vec::new();
     let mut numbers = numbers.peekable();
     let mut first = true;
@@ -59,9 +60,14 @@ pub(crate) fn run(plan: &Plan, numbers: Range<u64>, gate: &Gate) -> Outcome {
         connection = open
             .exchange(if is_first { &opening } else { plan }, &ids, &mut answers)
             .with_context(|| format!("request {ids:?}"))?;
-        if is_first {
+        if plan.shape == Shape::Parked {
+            parked.extend(connection.take().map(|connection| connection.stream));
+        } else if is_first {
             gate.pass();
         }
+    }
+    if plan.shape == Shape::Parked {
+        gate.pass();
     }
     Ok((answers.len() as u64, answers))
 }
@@ -94,7 +100,7 @@ impl Connection {
     ) -> Result<Option<Self>> {
         let id = ids.first().context("no id")?;
         match plan.shape {
-            Shape::KeepAlive | Shape::Pipelined => {
+            Shape::KeepAlive | Shape::Pipelined | Shape::Parked => {
                 let all: Vec<u8> = ids.iter().flat_map(|id| whole(plan, id, "")).collect();
                 self.stream.write_all(&all)?;
                 for id in ids {

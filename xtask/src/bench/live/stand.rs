@@ -1,4 +1,4 @@
-//! The server that is traced, and what loads it: nginx with one worker and wrk, in a network
+//! The server that is traced, and what loads it: nginx and wrk, in a network
 //! namespace of their own, each in a control group of its own.
 //!
 //! Only the server's group is traced, as on a host whose clients are elsewhere.
@@ -52,6 +52,11 @@ pub(in crate::bench) struct Stand {
 
 impl Stand {
     pub(in crate::bench) fn start() -> Result<Self> {
+        Self::with_workers(1)
+    }
+
+    /// With so many worker processes, among which the kernel shares out the connections.
+    pub(in crate::bench) fn with_workers(workers: u32) -> Result<Self> {
         let netns = Netns::new()?;
         let (traced, clients) = (Cgroup::new()?, Cgroup::new()?);
         let mut home = PathBuf::new();
@@ -61,7 +66,7 @@ impl Stand {
             &[SocketAddr::from(([127, 0, 0, 1], PORT))],
             |directory| {
                 directory.clone_into(&mut home);
-                configuration(directory)
+                configuration(directory, workers)
             },
         )?;
         fs::write(home.join("post.lua"), SCRIPT)?;
@@ -192,15 +197,15 @@ fn requests_of(status: &str) -> Option<u64> {
     line.split_whitespace().nth(2)?.parse().ok()
 }
 
-fn configuration(home: &Path) -> String {
+fn configuration(home: &Path, workers: u32) -> String {
     let home = home.display();
+    let shared = if workers > 1 { "reuseport" } else { "" };
     format!(
         r#"daemon off;
-worker_processes 1;
-worker_rlimit_nofile 150000;
+worker_processes {workers};
 pid {home}/nginx.pid;
 error_log {home}/error.log warn;
-events {{ worker_connections 140000; }}
+events {{ worker_connections 16000; }}
 http {{
     map $connection_requests $refused {{ default 0; ~00$ 1; }}
     map $status $was_refused {{ default 0; 403 1; }}
@@ -217,7 +222,7 @@ http {{
     root {home};
     keepalive_timeout 1h;
     server {{
-        listen 0.0.0.0:{PORT} backlog=1024;
+        listen 0.0.0.0:{PORT} backlog=1024 {shared};
         listen 127.0.0.1:{OTHER_PORT} backlog=1024;
         add_header X-Exchange $connection-$connection_requests always;
         location = /some {{

@@ -149,12 +149,11 @@ impl Running {
         self.tracer.pid()
     }
 
-    /// Its resident memory.
+    /// Its resident memory, without what is mapped of the maps, which are the kernel's.
     pub(in crate::bench) fn resident_bytes(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        Ok(kib.context("no VmRSS")? * 1024)
+        let text = fs::read_to_string(format!("/proc/{}/smaps", self.pid()))?;
+        let resident = resident_kib(&text).context("no Rss in smaps")?;
+        Ok(resident * 1024)
     }
 
     pub(in crate::bench) fn stop(self) -> Result<Reported> {
@@ -187,6 +186,21 @@ impl Reported {
     }
 }
 
+/// The sum of what is resident of each mapping, in KiB, but for BPF maps.
+fn resident_kib(smaps: &str) -> Option<u64> {
+    let mut is_map = false;
+    let mut sum = None;
+    for line in smaps.lines() {
+        if let Some(kib) = line.strip_prefix("Rss:").filter(|_| !is_map) {
+            let kib: u64 = kib.split_whitespace().next()?.parse().ok()?;
+            sum = Some(sum.unwrap_or(0) + kib);
+        } else if line.split(' ').next().is_some_and(|w| w.contains('-')) {
+            is_map = line.ends_with("anon_inode:bpf-map");
+        }
+    }
+    sum
+}
+
 /// The value of the first `X-Exchange`.
 fn exchange(case: &str) -> Option<&str> {
     let (_, after) = case.split_once(r#"{"text":"X-Exchange"},"value":{"text":""#)?;
@@ -212,7 +226,7 @@ pub(in crate::bench) fn wait(load: &mut Process, seconds: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Reported};
+    use super::{Mode, Reported, resident_kib};
 
     #[test]
     fn cases_and_losses_are_read() {
@@ -225,6 +239,15 @@ mod tests {
         }
         assert_eq!(reported.ids.iter().collect::<Vec<_>>(), ["7-100"]);
         assert_eq!((reported.cases, reported.lost), (1, 5));
+    }
+
+    #[test]
+    fn the_ring_buffer_is_no_memory_of_userspace() {
+        let smaps = "7fde0000-7fde1000 rw-p 00000000 00:00 0 \nSize: 64 kB\nRss:      12 kB\n\
+                     7fde7960-7fde8160 r--s 00001000 00:10 1039    anon_inode:bpf-map\n\
+                     Rss:  131076 kB\n7fdf0000-7fdf1000 r-xp 0 08:00 7  /bin/tool\nRss: 3 kB\n";
+        assert_eq!(resident_kib(smaps), Some(15));
+        assert_eq!(resident_kib(""), None);
     }
 
     #[test]

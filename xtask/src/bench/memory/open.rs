@@ -2,30 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::Serialize;
-use tracer_tests::Place;
+use tracer_tests::{Client, Place};
 
 use crate::bench::Bench;
 use crate::bench::live::stand::{PORT, Stand, path};
 use crate::bench::live::watcher::Running;
+use crate::exec::{self, cargo};
 
-/// How many.
-pub(super) const OPEN: u32 = 100_000;
-/// Connections to each address of the server: fewer than there are ports for its clients.
+/// How many: each client has its own address of the server, as there are no more ports than
+/// [`EACH`] needs for one.
+pub(super) const OPEN: u32 = CLIENTS * EACH;
+const CLIENTS: u32 = 10;
 const EACH: u32 = 10_000;
-/// Descriptors for anything else.
-const OTHER_FILES: u32 = 1_000;
-const REQUEST: &str = "HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 2\r\n\r\n{}";
+/// Processes of the server: as the clients', none needs more open files than is usual.
+const WORKERS: u32 = 10;
 
 /// What the tool takes for them.
 #[derive(Debug, Serialize)]
 pub(super) struct Open {
     pub(super) connections: u32,
-    /// In userspace, resident.
+    /// In userspace, resident, without what is mapped of the maps.
     pub(super) resident: u64,
     /// Of the tool's maps, as the kernel counts them.
     pub(super) maps: u64,
@@ -34,64 +33,55 @@ pub(super) struct Open {
 impl Open {
     /// Opens them, with one exchange on each, and asks while they are open.
     pub(super) fn measure(bench: &Bench) -> Result<Self> {
-        let wanted = raise_open_files()?;
-        let stand = Stand::start()?;
+        exec::run(cargo().args(["build", "--locked", "-p", "tracer-tests"]))?;
+        raise_open_files()?;
+        let stand = Stand::with_workers(WORKERS)?;
         let tracer = Running::start(&stand, bench, &[])?;
-        let opened = Place::in_netns(stand.netns()).run_on_thread(|| Some(open_all(wanted)));
-        let connections = opened.context("moving into the namespace")??;
+        let mut clients = Vec::new();
+        for host in 1..=CLIENTS {
+            let (to, requests) = (format!("127.0.1.{host}:{PORT}"), EACH.to_string());
+            let shape = ["--shape", "parked", "--hold", "--path", path::NONE];
+            let what = ["--to", &to, "--requests", &requests];
+            let client = Client::start(
+                Place::in_netns(stand.netns()),
+                &[&shape[..], &what].concat(),
+            )?;
+            clients.push(client);
+        }
+        for client in &mut clients {
+            client.wait_until_held()?;
+        }
         let open = Self {
-            connections: u32::try_from(connections.len())?,
+            connections: OPEN,
             resident: tracer.resident_bytes()?,
             maps: map_bytes(tracer.pid())?,
         };
-        drop(connections);
+        for client in clients {
+            let answers = client.finish()?.answers;
+            let passed = answers.iter().filter(|answer| answer.status == 200);
+            ensure!(
+                passed.count() == EACH as usize,
+                "not every connection was answered"
+            );
+        }
         tracer.stop()?;
         Ok(open)
     }
 }
 
-fn open_all(wanted: u32) -> Result<Vec<TcpStream>> {
-    let request = format!("POST {} {REQUEST}", path::NONE);
-    let mut answer = [0; 1024];
-    (0..wanted)
-        .map(|number| {
-            let host = u8::try_from(number / EACH)?;
-            let address = SocketAddr::from(([127, 0, 1, host], PORT));
-            let mut stream = TcpStream::connect(address)
-                .with_context(|| format!("connection {number} to {address}"))?;
-            stream.write_all(request.as_bytes())?;
-            ensure!(stream.read(&mut answer)? > 0, "connection {number} closed");
-            Ok(stream)
-        })
-        .collect()
-}
-
-/// How many connections this process and its children, which need a descriptor for each, may have:
-/// all, where the limit of open files can be raised so far, else as many as it allows.
-fn raise_open_files() -> Result<u32> {
-    let most = u64::from(OPEN + OTHER_FILES);
-    let set = |limit: libc::rlimit| {
-        // SAFETY: `limit` is a valid rlimit for the length of the call.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0 }
+/// Raises this process's limit of open files, and that of its children, as far as that goes.
+fn raise_open_files() -> Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
     };
-    let wanted = libc::rlimit {
-        rlim_cur: most,
-        rlim_max: most,
-    };
-    if set(wanted) {
-        return Ok(OPEN);
-    }
-    let mut allowed = wanted;
-    // SAFETY: `allowed` is a valid rlimit that is written to during the call.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut allowed) == 0 };
-    allowed.rlim_cur = allowed.rlim_max;
-    ensure!(
-        known && set(allowed),
-        "open files: {}",
-        std::io::Error::last_os_error()
-    );
-    let connections = allowed.rlim_max.saturating_sub(OTHER_FILES.into());
-    Ok(u32::try_from(connections)?.min(OPEN))
+    // SAFETY: `limit` is a valid rlimit that is written to during the call.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid rlimit for the length of the call.
+    let raised = known && unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0 };
+    ensure!(raised, "open files: {}", std::io::Error::last_os_error());
+    Ok(())
 }
 
 /// What the maps of a process hold in the kernel; each counts once.
