@@ -2,30 +2,64 @@
 
 use crate::model::{CauseId, Confidence, Evidence, Finding, Handling, Kind, Proves, Strength};
 
+use super::asked_for::{AskedFor, Causes};
 use super::issuer::Found;
 use super::{CAUSES, Cause, Clues};
 
+/// Findings that a verdict names.
+const KEPT: usize = 5;
+
 /// The causes that the evidence supports, best first.
 pub(super) fn findings(clues: &Clues<'_>, found: &Found) -> Vec<Finding> {
-    let mut weighed: Vec<(Weight, Finding)> = CAUSES
+    let facts = facts(clues);
+    let comparing = Causes::comparing(facts.iter().map(|fact| fact.asked_for));
+    let mut weighed: Vec<(Weight, &Cause, Support)> = CAUSES
         .iter()
-        .filter_map(|cause| weigh(cause, clues, found))
+        .filter_map(|cause| {
+            let support = Support::of(cause, &facts, comparing);
+            Some((weigh(cause, &support, found)?, cause, support))
+        })
         .collect();
     // The order of the table decides between equals: the sort is stable.
-    weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
+    weighed.sort_by(|(a, ..), (b, ..)| b.cmp(a));
     weighed.truncate(KEPT);
-    let mut findings: Vec<Finding> = weighed.into_iter().map(|(_, finding)| finding).collect();
-    for finding in &mut findings {
-        finding.against = against(finding, clues);
-    }
-    findings
+    let findings = weighed.into_iter().map(|(weight, cause, support)| Finding {
+        cause: cause.id,
+        confidence: weight.0,
+        supports: support.supports,
+        against: against(cause.id, clues),
+        next_step: (cause.next_step)(clues),
+    });
+    findings.collect()
+}
+
+/// A piece of evidence about the hop that made the refusal, or about the reported one.
+struct Fact<'a> {
+    index: usize,
+    evidence: &'a Evidence,
+    asked_for: AskedFor,
+    here: bool,
+    is_reported: bool,
+}
+
+fn facts<'a>(clues: &Clues<'a>) -> Vec<Fact<'a>> {
+    let reported = clues.chain.reported_at();
+    let evidence = clues.evidence.iter().enumerate();
+    let facts = evidence.map(|(index, evidence)| Fact {
+        index,
+        evidence,
+        asked_for: AskedFor::of(&evidence.id),
+        here: evidence.hop == clues.at,
+        is_reported: evidence.hop == reported,
+    });
+    facts.filter(|fact| fact.here || fact.is_reported).collect()
 }
 
 /// What the maker of the answer says for another cause. It takes nothing from the confidence: a
 /// finding has it by what speaks for it, and the reader sees both.
-fn against(finding: &Finding, clues: &Clues<'_>) -> Vec<usize> {
+fn against(finding: CauseId, clues: &Clues<'_>) -> Vec<usize> {
     let speaks_for_another = |(_, evidence): &(usize, &Evidence)| {
-        evidence.cause.is_some_and(|cause| cause != finding.cause)
+        evidence.cause.is_some_and(|cause| cause != finding)
             && evidence.strength >= Strength::Fair
             && is_of_maker(evidence)
     };
@@ -35,9 +69,6 @@ fn against(finding: &Finding, clues: &Clues<'_>) -> Vec<usize> {
         .map(|(index, _)| index)
         .collect()
 }
-
-/// Findings that a verdict names.
-const KEPT: usize = 5;
 
 /// By this findings are put in order: confidence, then the sum of what speaks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,66 +89,49 @@ struct Support {
     points: u32,
 }
 
-fn weigh(cause: &Cause, clues: &Clues<'_>, found: &Found) -> Option<(Weight, Finding)> {
-    let mut support = Support::default();
-    let compares =
-        cause.contrast_needs.is_empty() || cause.contrast_needs.iter().any(|id| clues.is_there(id));
-    for (index, evidence) in clues.evidence.iter().enumerate() {
-        support.take_in(cause, compares, clues, index, evidence);
-    }
-    let confidence = support.confidence().max(usual(cause.id, &support, found));
+fn weigh(cause: &Cause, support: &Support, found: &Found) -> Option<Weight> {
+    let confidence = support.confidence().max(usual(cause.id, support, found));
     // Why somebody refused is not surer than who it was, by more than the words of the answer.
     let most = match found.issuer.confidence {
         Confidence::Likely | Confidence::Proven => Confidence::Proven,
         Confidence::Unknown | Confidence::Possible => Confidence::Likely,
     };
-    let confidence = confidence?.min(most);
-    let finding = Finding {
-        cause: cause.id,
-        confidence,
-        supports: support.supports,
-        against: Vec::new(),
-        next_step: (cause.next_step)(clues),
-    };
-    Some((Weight(confidence, support.points), finding))
+    Some(Weight(confidence?.min(most), support.points))
 }
 
 impl Support {
-    fn take_in(
-        &mut self,
-        cause: &Cause,
-        compares: bool,
-        clues: &Clues<'_>,
-        index: usize,
-        evidence: &Evidence,
-    ) {
-        let id = evidence.id.as_ref();
-        let here = evidence.hop == clues.at;
-        let strength = evidence.strength;
-        let is_reported = evidence.hop == clues.chain.reported_at();
-        let place = if cause.contrast.contains(&id) && is_reported {
-            if !compares {
+    /// Of a cause. What a comparison shows counts for those that are `comparing`.
+    fn of(cause: &Cause, facts: &[Fact<'_>], comparing: Causes) -> Self {
+        let mut support = Self::default();
+        for fact in facts {
+            support.take_in(cause.id, comparing, fact);
+        }
+        support
+    }
+
+    fn take_in(&mut self, cause: CauseId, comparing: Causes, fact: &Fact<'_>) {
+        let evidence = fact.evidence;
+        let speaks_for_it = evidence.cause == Some(cause);
+        let place = if fact.is_reported && fact.asked_for.contrast.has(cause) {
+            if !comparing.has(cause) {
                 return;
             }
             &mut self.contrast
-        } else if evidence.cause == Some(cause.id) && id.starts_with("request.") {
-            if !here && !is_reported {
-                return;
-            }
+        } else if speaks_for_it && evidence.id.starts_with("request.") {
             &mut self.request
-        } else if evidence.cause == Some(cause.id) && here && is_of_maker(evidence) {
+        } else if speaks_for_it && fact.here && is_of_maker(evidence) {
             &mut self.answer
-        } else if cause.fits.contains(&id) && (here || is_reported) {
+        } else if fact.asked_for.fits.has(cause) {
             self.fits += 1;
-            self.supports.push(index);
+            self.supports.push(fact.index);
             self.points += 1;
             return;
         } else {
             return;
         };
-        *place = (*place).max(Some(strength));
-        self.supports.push(index);
-        self.points += match strength {
+        *place = (*place).max(Some(evidence.strength));
+        self.supports.push(fact.index);
+        self.points += match evidence.strength {
             Strength::Weak => 2,
             Strength::Fair => 4,
             Strength::Strong => 8,
