@@ -43,6 +43,15 @@ impl AskedFor {
     pub(super) fn of(id: &str) -> Self {
         BY_ID.get(id).copied().unwrap_or_default()
     }
+
+    /// The causes that evidence of this id may speak for, where it speaks for `cause` by itself.
+    pub(super) fn concerns(self, cause: Option<CauseId>) -> Causes {
+        let mut causes = Causes(self.contrast.0 | self.fits.0);
+        if let Some(cause) = cause {
+            causes.add(cause);
+        }
+        causes
+    }
 }
 
 impl Causes {

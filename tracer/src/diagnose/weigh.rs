@@ -38,6 +38,8 @@ struct Fact<'a> {
     index: usize,
     evidence: &'a Evidence,
     asked_for: AskedFor,
+    /// The causes that it may speak for.
+    concerns: Causes,
     here: bool,
     is_reported: bool,
 }
@@ -45,12 +47,16 @@ struct Fact<'a> {
 fn facts<'a>(clues: &Clues<'a>) -> Vec<Fact<'a>> {
     let reported = clues.chain.reported_at();
     let evidence = clues.evidence.iter().enumerate();
-    let facts = evidence.map(|(index, evidence)| Fact {
-        index,
-        evidence,
-        asked_for: AskedFor::of(&evidence.id),
-        here: evidence.hop == clues.at,
-        is_reported: evidence.hop == reported,
+    let facts = evidence.map(|(index, evidence)| {
+        let asked_for = AskedFor::of(&evidence.id);
+        Fact {
+            index,
+            evidence,
+            asked_for,
+            concerns: asked_for.concerns(evidence.cause),
+            here: evidence.hop == clues.at,
+            is_reported: evidence.hop == reported,
+        }
     });
     facts.filter(|fact| fact.here || fact.is_reported).collect()
 }
@@ -103,7 +109,7 @@ impl Support {
     /// Of a cause. What a comparison shows counts for those that are `comparing`.
     fn of(cause: &Cause, facts: &[Fact<'_>], comparing: Causes) -> Self {
         let mut support = Self::default();
-        for fact in facts {
+        for fact in facts.iter().filter(|fact| fact.concerns.has(cause.id)) {
             support.take_in(cause.id, comparing, fact);
         }
         support

@@ -27,7 +27,7 @@ const QUOTED: usize = 120;
 pub(super) struct Line {
     /// Words of product or process names; a name fits if one of its words begins with one.
     pub(super) of: &'static [&'static str],
-    /// What to do there; `{server}` stands for whose log it is.
+    /// What to do there; `{server}`, once at most, stands for whose log it is.
     pub(super) say: &'static str,
 }
 
@@ -66,9 +66,12 @@ pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
     let server = server(clues);
     let whose = match clues.hop().and_then(|h| h.server()) {
         Some(owner) if is(&owner.comm, line.of) => Cow::Borrowed(server),
-        _ => Cow::Owned(format!("{name} at or behind {server}")),
+        _ => Cow::Owned([name, " at or behind ", server].concat()),
     };
-    Some(line.say.replace("{server}", &whose))
+    Some(match line.say.split_once("{server}") {
+        Some((before, after)) => [before, &*whose, after].concat(),
+        None => line.say.to_owned(),
+    })
 }
 
 /// The server of the hop: its process and its address.
@@ -292,13 +295,12 @@ fn cut(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The text as a sentence, with a capital letter and a full stop.
+/// The text, which begins with a word of ours, as a sentence: with a capital letter and a full stop.
 pub(super) fn sentence(mut text: String) -> String {
-    if let Some(first) = text.chars().next() {
-        let capital: String = first.to_uppercase().collect();
-        text.replace_range(..first.len_utf8(), &capital);
-        text.push('.');
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
     }
+    text.push('.');
     text
 }
 

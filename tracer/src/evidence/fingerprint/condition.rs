@@ -73,8 +73,8 @@ impl Condition {
         };
         match &self.place {
             Place::Status => {
-                let status = facts.response?.status.to_string();
-                self.among([(status.as_bytes(), start_of(Side::Response))])
+                facts.response?;
+                self.among([(facts.status.as_bytes(), start_of(Side::Response))])
             }
             Place::Reason => self.among([(facts.response?.reason(), start_of(Side::Response))]),
             Place::ResponseHeader(names) => {

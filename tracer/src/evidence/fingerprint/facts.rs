@@ -8,6 +8,8 @@ use crate::model::{Exchange, Head, Message, MessageEnd, Part, Request, Response,
 pub(super) struct Facts<'a> {
     pub(super) request: Option<&'a Request>,
     pub(super) response: Option<&'a Response>,
+    /// The status of the answer, as text.
+    pub(super) status: String,
     /// The name of the process that answered.
     pub(super) process: Option<&'a str>,
     /// The beginning of the content of the answer.
@@ -24,6 +26,7 @@ impl<'a> Facts<'a> {
         Self {
             request: exchange.request.as_deref(),
             response,
+            status: response.map(|r| r.status.to_string()).unwrap_or_default(),
             process: owner.map(|owner| &*owner.comm),
             body,
             body_is_whole,

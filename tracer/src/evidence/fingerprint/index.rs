@@ -1,6 +1,8 @@
 //! Which rows an exchange can match at all. Each row is filed under one thing that it asks for: of
 //! hundreds, those that are filed under what an exchange has are a handful.
 
+use std::cmp::Reverse;
+
 use super::condition::{Condition, Names, Place};
 use super::facts::{Facts, cookies};
 use super::pattern::{Pattern, Set};
@@ -52,10 +54,11 @@ impl Index {
         index
     }
 
-    /// Files a row where the fewest exchanges have something.
+    /// Files a row under the longest pattern, as fewest exchanges have that.
     fn file(&mut self, row: usize, conditions: &[Condition]) {
         let mut asking: Vec<_> = conditions.iter().filter(|c| c.asks()).collect();
-        asking.sort_by_key(|c| (c.is.is_none(), c.place != Place::ResponseBody));
+        let length = |c: &Condition| c.is.as_ref().map(|is| is.as_str().len());
+        asking.sort_by_key(|c| Reverse(length(c)));
         for condition in asking {
             if let Some(shelf) = self.shelf(&condition.place) {
                 return shelf.file(row, condition.is.as_ref());

@@ -72,8 +72,12 @@ impl Topic<'_> {
 /// In what `this` differs from `other`.
 pub(super) fn differences<'a>(this: &'a Traits<'_>, other: &'a Traits<'_>) -> Vec<Topic<'a>> {
     let mut found = Vec::new();
-    found.extend(body(this, other));
-    found.extend((this.client != other.client).then_some(Topic::Client));
+    if let Some(topic) = body(this, other) {
+        found.push(topic);
+    }
+    if this.client != other.client {
+        found.push(Topic::Client);
+    }
     let values = [
         (
             (&this.cookies, &other.cookies),
@@ -109,8 +113,11 @@ pub(super) fn differences<'a>(this: &'a Traits<'_>, other: &'a Traits<'_>) -> Ve
         (this.referer != other.referer, Topic::Referer),
         (this.user_agent != other.user_agent, Topic::UserAgent),
     ];
-    let rest = rest.into_iter().filter(|(differs, _)| *differs);
-    found.extend(rest.map(|(_, topic)| topic));
+    for (differs, topic) in rest {
+        if differs {
+            found.push(topic);
+        }
+    }
     found
 }
 
