@@ -13,20 +13,17 @@ const KEPT: usize = 5;
 pub(super) fn findings(clues: &Clues<'_>, found: &Found) -> Vec<Finding> {
     let facts = facts(clues);
     let comparing = Causes::comparing(facts.iter().map(|fact| fact.asked_for));
-    let mut weighed: Vec<(Weight, &Cause, Support)> = CAUSES
+    let mut weighed: Vec<(Weight, &Cause)> = CAUSES
         .iter()
-        .filter_map(|cause| {
-            let support = Support::of(cause, &facts, comparing);
-            Some((weigh(cause, &support, found)?, cause, support))
-        })
+        .filter_map(|cause| Some((weigh(cause.id, &facts, comparing, found)?, cause)))
         .collect();
     // The order of the table decides between equals: the sort is stable.
-    weighed.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
     weighed.truncate(KEPT);
-    let findings = weighed.into_iter().map(|(weight, cause, support)| Finding {
+    let findings = weighed.into_iter().map(|(weight, cause)| Finding {
         cause: cause.id,
         confidence: weight.0,
-        supports: support.supports,
+        supports: supports(cause.id, &facts, comparing),
         against: against(cause.id, clues),
         next_step: (cause.next_step)(clues),
     });
@@ -61,6 +58,48 @@ fn facts<'a>(clues: &Clues<'a>) -> Vec<Fact<'a>> {
     facts.filter(|fact| fact.here || fact.is_reported).collect()
 }
 
+/// What a piece of evidence is to a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The answer's own words, or marks of its maker.
+    Answer,
+    /// The comparison with requests that passed.
+    Contrast,
+    /// What the request lacks or has.
+    Request,
+    /// A fact that goes well with it.
+    Fits,
+}
+
+impl Fact<'_> {
+    /// What it is to a cause, if anything. What a comparison shows counts for those that are
+    /// `comparing`.
+    fn role(&self, cause: CauseId, comparing: Causes) -> Option<Role> {
+        if !self.concerns.has(cause) {
+            return None;
+        }
+        let speaks_for_it = self.evidence.cause == Some(cause);
+        if self.is_reported && self.asked_for.contrast.has(cause) {
+            comparing.has(cause).then_some(Role::Contrast)
+        } else if speaks_for_it && self.evidence.id.starts_with("request.") {
+            Some(Role::Request)
+        } else if speaks_for_it && self.here && is_of_maker(self.evidence) {
+            Some(Role::Answer)
+        } else {
+            let fits = self.asked_for.fits.has(cause);
+            fits.then_some(Role::Fits)
+        }
+    }
+}
+
+/// The evidence that has a role for a cause.
+fn supports(cause: CauseId, facts: &[Fact<'_>], comparing: Causes) -> Vec<usize> {
+    let supporting = facts
+        .iter()
+        .filter(|fact| fact.role(cause, comparing).is_some());
+    supporting.map(|fact| fact.index).collect()
+}
+
 /// What the maker of the answer says for another cause. It takes nothing from the confidence: a
 /// finding has it by what speaks for it, and the reader sees both.
 fn against(finding: CauseId, clues: &Clues<'_>) -> Vec<usize> {
@@ -80,23 +119,24 @@ fn against(finding: CauseId, clues: &Clues<'_>) -> Vec<usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Weight(Confidence, u32);
 
-/// What speaks for a cause, by where it comes from.
+/// What speaks for a cause, by its role.
 #[derive(Debug, Default)]
 struct Support {
-    /// The answer's own words, or marks of its maker.
     answer: Option<Strength>,
-    /// The comparison with requests that passed.
     contrast: Option<Strength>,
-    /// What the request lacks or has.
     request: Option<Strength>,
-    /// Facts that go well with it.
     fits: u32,
-    supports: Vec<usize>,
     points: u32,
 }
 
-fn weigh(cause: &Cause, support: &Support, found: &Found) -> Option<Weight> {
-    let confidence = support.confidence().max(usual(cause.id, support, found));
+fn weigh(cause: CauseId, facts: &[Fact<'_>], comparing: Causes, found: &Found) -> Option<Weight> {
+    let mut support = Support::default();
+    for fact in facts {
+        if let Some(role) = fact.role(cause, comparing) {
+            support.take_in(role, fact.evidence.strength);
+        }
+    }
+    let confidence = support.confidence().max(usual(cause, &support, found));
     // Why somebody refused is not surer than who it was, by more than the words of the answer.
     let most = match found.issuer.confidence {
         Confidence::Likely | Confidence::Proven => Confidence::Proven,
@@ -106,38 +146,19 @@ fn weigh(cause: &Cause, support: &Support, found: &Found) -> Option<Weight> {
 }
 
 impl Support {
-    /// Of a cause. What a comparison shows counts for those that are `comparing`.
-    fn of(cause: &Cause, facts: &[Fact<'_>], comparing: Causes) -> Self {
-        let mut support = Self::default();
-        for fact in facts.iter().filter(|fact| fact.concerns.has(cause.id)) {
-            support.take_in(cause.id, comparing, fact);
-        }
-        support
-    }
-
-    fn take_in(&mut self, cause: CauseId, comparing: Causes, fact: &Fact<'_>) {
-        let evidence = fact.evidence;
-        let speaks_for_it = evidence.cause == Some(cause);
-        let place = if fact.is_reported && fact.asked_for.contrast.has(cause) {
-            if !comparing.has(cause) {
+    fn take_in(&mut self, role: Role, strength: Strength) {
+        let place = match role {
+            Role::Answer => &mut self.answer,
+            Role::Contrast => &mut self.contrast,
+            Role::Request => &mut self.request,
+            Role::Fits => {
+                self.fits += 1;
+                self.points += 1;
                 return;
             }
-            &mut self.contrast
-        } else if speaks_for_it && evidence.id.starts_with("request.") {
-            &mut self.request
-        } else if speaks_for_it && fact.here && is_of_maker(evidence) {
-            &mut self.answer
-        } else if fact.asked_for.fits.has(cause) {
-            self.fits += 1;
-            self.supports.push(fact.index);
-            self.points += 1;
-            return;
-        } else {
-            return;
         };
-        *place = (*place).max(Some(evidence.strength));
-        self.supports.push(fact.index);
-        self.points += match evidence.strength {
+        *place = (*place).max(Some(strength));
+        self.points += match strength {
             Strength::Weak => 2,
             Strength::Fair => 4,
             Strength::Strong => 8,
