@@ -11,6 +11,8 @@ use crate::model::CauseId;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Causes(u32);
 
+const _: () = assert!(CAUSES.len() <= u32::BITS as usize, "a bit for each");
+
 /// The causes that ask for an id of evidence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AskedFor {

@@ -135,7 +135,7 @@ pub struct Clues<'a> {
     pub at: usize,
     /// All evidence of the case.
     pub evidence: &'a [Evidence],
-    scene: words::Scene<'a>,
+    common: words::Common<'a>,
 }
 
 impl<'a> Clues<'a> {
@@ -145,7 +145,7 @@ impl<'a> Clues<'a> {
             chain,
             at,
             evidence,
-            scene: words::Scene::of(chain, at, evidence),
+            common: words::Common::of(chain, at, evidence),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Line {
 
 /// What most next steps name of the hop that made the refusal.
 #[derive(Clone, Debug)]
-pub(super) struct Scene<'a> {
+pub(super) struct Common<'a> {
     /// The server of the hop: its process and its address.
     server: String,
     /// Method and path of the request. The query stays out: it may hold keys.
@@ -43,7 +43,7 @@ pub(super) struct Scene<'a> {
     names: Vec<&'a str>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Common<'a> {
     /// Of the hop at this place.
     pub(super) fn of(chain: &'a Chain, at: usize, evidence: &'a [Evidence]) -> Self {
         let hop = chain.hop(at);
@@ -59,7 +59,7 @@ impl<'a> Scene<'a> {
 /// What to do according to the first product seen at the hop that `lines` knows, such as "look in
 /// the error log of nginx (pid 7) at 10.0.0.2:80 for …"; `None` where they know none.
 pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
-    let names = clues.scene.names.iter();
+    let names = clues.common.names.iter();
     let (name, line) = names
         .filter_map(|name| Some((name, lines.iter().find(|l| is(name, l.of))?)))
         .next()?;
@@ -76,7 +76,7 @@ pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
 
 /// The server of the hop: its process and its address.
 pub(super) fn server<'c>(clues: &'c Clues<'_>) -> &'c str {
-    &clues.scene.server
+    &clues.common.server
 }
 
 /// The account that the server runs as.
@@ -89,7 +89,7 @@ pub(super) fn account(clues: &Clues<'_>) -> String {
 
 /// Method and path of the request.
 pub(super) fn request<'c>(clues: &'c Clues<'_>) -> &'c str {
-    &clues.scene.request
+    &clues.common.request
 }
 
 fn request_of(hop: Option<&Hop>) -> String {
