@@ -31,13 +31,11 @@ pub(crate) fn run(arguments: &FingerprintsArgs) -> Result<Ending> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match &arguments.test {
         Some(file) => try_on(file, &mut |number, exchange| {
-            let mut found = table.matches(exchange);
-            found.retain(|found| wanted(found.fingerprint));
+            let found = table.matches(exchange);
+            let found = found.filter(|found| wanted(found.fingerprint));
             let shown = redact::exchange(exchange);
             let place = |span| place(&shown, exchange, span);
-            let found = found
-                .into_iter()
-                .map(|m| (m.fingerprint, m.span.map(place)));
+            let found = found.map(|m| (m.fingerprint, m.span.map(place)));
             let found: Vec<_> = found.collect();
             if arguments.json {
                 return report_json(&mut out, number, &found);

@@ -116,5 +116,6 @@ pub const FINGERPRINT_CONDITIONS: usize = 16;
 pub const FINGERPRINT_PATTERN: usize = 2_048;
 /// Bytes of one pattern of a fingerprint, compiled. Bounds nested repetitions.
 pub const FINGERPRINT_COMPILED: usize = 256 << 10;
-/// Bytes of all patterns for bodies together, compiled, and of the automaton made from them.
+/// Bytes of all patterns for bodies, or for one header field, together: compiled, and of the
+/// automaton made from them.
 pub const FINGERPRINT_SET: usize = 64 << 20;

@@ -75,7 +75,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::request(clues)
         )
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

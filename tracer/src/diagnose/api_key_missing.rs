@@ -68,7 +68,7 @@ fn next_step(clues: &Clues<'_>) -> String {
              API key header or a session cookie)"
         ),
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -45,14 +45,14 @@ const LINES: &[Line] = &[
 ];
 
 fn next_step(clues: &Clues<'_>) -> String {
-    let who = words::client(clues).unwrap_or_else(|| "the client".to_owned());
+    let who = words::client(clues).map_or_else(|| "the client".to_owned(), |ip| ip.to_string());
     let look = words::look(clues, LINES).unwrap_or_else(|| {
         format!(
             "look in the log of whoever ends TLS at or before {} for a refused certificate",
             words::server(clues)
         )
     });
-    words::sentence(&format!(
+    words::sentence(format!(
         "{look}, and check that {who} presents a certificate that is in date and from an \
          authority trusted there (`openssl x509 -noout -dates -issuer`)"
     ))

@@ -108,7 +108,7 @@ fn next_step(clues: &Clues<'_>) -> String {
              again, look in the application log of {server} for `CSRF`"
         )
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         )
     });
-    words::sentence(&format!(
+    words::sentence(format!(
         "{look}, and compare owner and group of the file of {path} (`namei -l` shows links too) \
          with {account}"
     ))

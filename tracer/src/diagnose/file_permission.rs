@@ -66,7 +66,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         )
     });
-    words::sentence(&format!(
+    words::sentence(format!(
         "{look}, and check with `namei -l` that {account} may read the file of {path} and search \
          every directory above it"
     ))

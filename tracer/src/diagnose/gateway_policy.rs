@@ -88,7 +88,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             ),
         },
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         ),
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         )
     });
-    words::sentence(&format!(
+    words::sentence(format!(
         "{look}, then read each `.htaccess` from the document root down to {path} for Require, \
          Deny, `Redirect 403` or a RewriteRule with [F] (the last two are not logged)"
     ))

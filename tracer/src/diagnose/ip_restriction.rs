@@ -73,7 +73,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         ),
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn next_step(clues: &Clues<'_>) -> String {
         Some(look) => format!("{step}, and {look}"),
         None => step,
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         )
     });
-    words::sentence(&format!(
+    words::sentence(format!(
         "{look}, and if a POST to {path} is meant for an application, route it there instead of \
          to the static files"
     ))

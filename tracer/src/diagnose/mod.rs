@@ -18,6 +18,7 @@ mod api_key_missing;
 mod api_key_scope;
 mod app_authorization;
 mod approval_required;
+mod asked_for;
 mod client_certificate;
 mod cors_policy;
 mod csrf_token;
@@ -44,11 +45,7 @@ use crate::model::{CauseId, Chain, Evidence, Hop, Verdict};
 /// The verdict on a chain, by the evidence about its hops.
 pub fn verdict(chain: &Chain, evidence: &[Evidence]) -> Verdict {
     let found = issuer::find(chain, evidence);
-    let clues = Clues {
-        chain,
-        at: found.at,
-        evidence,
-    };
+    let clues = Clues::new(chain, found.at, evidence);
     let findings = weigh::findings(&clues, &found);
     let limits = unseen::limits(chain, found.at);
     let next_step = unseen::next_step(chain, found.at)
@@ -129,7 +126,7 @@ pub struct Explain {
 }
 
 /// What a cause is judged by: the hop that made the refusal, and the evidence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clues<'a> {
     /// The hops.
     pub chain: &'a Chain,
@@ -138,9 +135,20 @@ pub struct Clues<'a> {
     pub at: usize,
     /// All evidence of the case.
     pub evidence: &'a [Evidence],
+    common: words::Common<'a>,
 }
 
 impl<'a> Clues<'a> {
+    /// What there is at the hop at this place of the chain.
+    pub fn new(chain: &'a Chain, at: usize, evidence: &'a [Evidence]) -> Self {
+        Self {
+            chain,
+            at,
+            evidence,
+            common: words::Common::of(chain, at, evidence),
+        }
+    }
+
     /// The hop that made the refusal.
     pub fn hop(&self) -> Option<&'a Hop> {
         self.chain.hop(self.at)
@@ -153,13 +161,6 @@ impl<'a> Clues<'a> {
             .iter()
             .enumerate()
             .filter(move |(_, e)| e.hop == at)
-    }
-
-    /// Whether there is evidence with this id, about that hop or the reported one.
-    pub fn is_there(&self, id: &str) -> bool {
-        let reported = self.chain.reported_at();
-        let mut all = self.evidence.iter();
-        all.any(|e| e.id == id && (e.hop == reported || e.hop == self.at))
     }
 
     /// The first evidence about that hop with this id.

@@ -56,7 +56,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         )
     });
-    words::sentence(&format!("{look} in the block that {request} selects"))
+    words::sentence(format!("{look} in the block that {request} selects"))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ const LINES: &[Line] = &[
 
 fn next_step(clues: &Clues<'_>) -> String {
     let request = words::request(clues);
-    let who = words::client(clues).unwrap_or_else(|| "this client".to_owned());
+    let who = words::client(clues).map_or_else(|| "this client".to_owned(), |ip| ip.to_string());
     let wait = match words::answer_field(clues, "retry-after") {
         Some(after) => format!("wait as Retry-After says (`{after}`)"),
         None => "wait some minutes".to_owned(),
@@ -65,7 +65,7 @@ fn next_step(clues: &Clues<'_>) -> String {
             words::server(clues)
         ),
     };
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -164,11 +164,7 @@ impl Stage {
     }
 
     pub(super) fn clues(&self) -> Clues<'_> {
-        Clues {
-            chain: &self.chain,
-            at: self.at,
-            evidence: &self.evidence,
-        }
+        Clues::new(&self.chain, self.at, &self.evidence)
     }
 
     fn with(mut self, evidence: Evidence) -> Self {

@@ -83,7 +83,7 @@ fn next_step(clues: &Clues<'_>) -> String {
     if clues.find("request.attack").is_some() {
         step.push_str(", and compare it with the suspicious text that the evidence points to");
     }
-    words::sentence(&step)
+    words::sentence(step)
 }
 
 #[cfg(test)]

@@ -2,30 +2,109 @@
 
 use crate::model::{CauseId, Confidence, Evidence, Finding, Handling, Kind, Proves, Strength};
 
+use super::asked_for::{AskedFor, Causes};
 use super::issuer::Found;
 use super::{CAUSES, Cause, Clues};
 
+/// Findings that a verdict names.
+const KEPT: usize = 5;
+
 /// The causes that the evidence supports, best first.
 pub(super) fn findings(clues: &Clues<'_>, found: &Found) -> Vec<Finding> {
-    let mut weighed: Vec<(Weight, Finding)> = CAUSES
+    let facts = facts(clues);
+    let comparing = Causes::comparing(facts.iter().map(|fact| fact.asked_for));
+    let mut weighed: Vec<(Weight, &Cause)> = CAUSES
         .iter()
-        .filter_map(|cause| weigh(cause, clues, found))
+        .filter_map(|cause| Some((weigh(cause.id, &facts, comparing, found)?, cause)))
         .collect();
     // The order of the table decides between equals: the sort is stable.
     weighed.sort_by(|(a, _), (b, _)| b.cmp(a));
     weighed.truncate(KEPT);
-    let mut findings: Vec<Finding> = weighed.into_iter().map(|(_, finding)| finding).collect();
-    for finding in &mut findings {
-        finding.against = against(finding, clues);
+    let findings = weighed.into_iter().map(|(weight, cause)| Finding {
+        cause: cause.id,
+        confidence: weight.0,
+        supports: supports(cause.id, &facts, comparing),
+        against: against(cause.id, clues),
+        next_step: (cause.next_step)(clues),
+    });
+    findings.collect()
+}
+
+/// A piece of evidence about the hop that made the refusal, or about the reported one.
+struct Fact<'a> {
+    index: usize,
+    evidence: &'a Evidence,
+    asked_for: AskedFor,
+    /// The causes that it may speak for.
+    concerns: Causes,
+    here: bool,
+    is_reported: bool,
+}
+
+fn facts<'a>(clues: &Clues<'a>) -> Vec<Fact<'a>> {
+    let reported = clues.chain.reported_at();
+    let evidence = clues.evidence.iter().enumerate();
+    let facts = evidence.map(|(index, evidence)| {
+        let asked_for = AskedFor::of(&evidence.id);
+        Fact {
+            index,
+            evidence,
+            asked_for,
+            concerns: asked_for.concerns(evidence.cause),
+            here: evidence.hop == clues.at,
+            is_reported: evidence.hop == reported,
+        }
+    });
+    facts.filter(|fact| fact.here || fact.is_reported).collect()
+}
+
+/// What a piece of evidence is to a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The answer's own words, or marks of its maker.
+    Answer,
+    /// The comparison with requests that passed.
+    Contrast,
+    /// What the request lacks or has.
+    Request,
+    /// A fact that goes well with it.
+    Fits,
+}
+
+impl Fact<'_> {
+    /// What it is to a cause, if anything. What a comparison shows counts for those that are
+    /// `comparing`.
+    fn role(&self, cause: CauseId, comparing: Causes) -> Option<Role> {
+        if !self.concerns.has(cause) {
+            return None;
+        }
+        let speaks_for_it = self.evidence.cause == Some(cause);
+        if self.is_reported && self.asked_for.contrast.has(cause) {
+            comparing.has(cause).then_some(Role::Contrast)
+        } else if speaks_for_it && self.evidence.id.starts_with("request.") {
+            Some(Role::Request)
+        } else if speaks_for_it && self.here && is_of_maker(self.evidence) {
+            Some(Role::Answer)
+        } else {
+            let fits = self.asked_for.fits.has(cause);
+            fits.then_some(Role::Fits)
+        }
     }
-    findings
+}
+
+/// The evidence that has a role for a cause.
+fn supports(cause: CauseId, facts: &[Fact<'_>], comparing: Causes) -> Vec<usize> {
+    let supporting = facts
+        .iter()
+        .filter(|fact| fact.role(cause, comparing).is_some());
+    supporting.map(|fact| fact.index).collect()
 }
 
 /// What the maker of the answer says for another cause. It takes nothing from the confidence: a
 /// finding has it by what speaks for it, and the reader sees both.
-fn against(finding: &Finding, clues: &Clues<'_>) -> Vec<usize> {
+fn against(finding: CauseId, clues: &Clues<'_>) -> Vec<usize> {
     let speaks_for_another = |(_, evidence): &(usize, &Evidence)| {
-        evidence.cause.is_some_and(|cause| cause != finding.cause)
+        evidence.cause.is_some_and(|cause| cause != finding)
             && evidence.strength >= Strength::Fair
             && is_of_maker(evidence)
     };
@@ -36,87 +115,49 @@ fn against(finding: &Finding, clues: &Clues<'_>) -> Vec<usize> {
         .collect()
 }
 
-/// Findings that a verdict names.
-const KEPT: usize = 5;
-
 /// By this findings are put in order: confidence, then the sum of what speaks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Weight(Confidence, u32);
 
-/// What speaks for a cause, by where it comes from.
+/// What speaks for a cause, by its role.
 #[derive(Debug, Default)]
 struct Support {
-    /// The answer's own words, or marks of its maker.
     answer: Option<Strength>,
-    /// The comparison with requests that passed.
     contrast: Option<Strength>,
-    /// What the request lacks or has.
     request: Option<Strength>,
-    /// Facts that go well with it.
     fits: u32,
-    supports: Vec<usize>,
     points: u32,
 }
 
-fn weigh(cause: &Cause, clues: &Clues<'_>, found: &Found) -> Option<(Weight, Finding)> {
+fn weigh(cause: CauseId, facts: &[Fact<'_>], comparing: Causes, found: &Found) -> Option<Weight> {
     let mut support = Support::default();
-    let compares =
-        cause.contrast_needs.is_empty() || cause.contrast_needs.iter().any(|id| clues.is_there(id));
-    for (index, evidence) in clues.evidence.iter().enumerate() {
-        support.take_in(cause, compares, clues, index, evidence);
+    for fact in facts {
+        if let Some(role) = fact.role(cause, comparing) {
+            support.take_in(role, fact.evidence.strength);
+        }
     }
-    let confidence = support.confidence().max(usual(cause.id, &support, found));
+    let confidence = support.confidence().max(usual(cause, &support, found));
     // Why somebody refused is not surer than who it was, by more than the words of the answer.
     let most = match found.issuer.confidence {
         Confidence::Likely | Confidence::Proven => Confidence::Proven,
         Confidence::Unknown | Confidence::Possible => Confidence::Likely,
     };
-    let confidence = confidence?.min(most);
-    let finding = Finding {
-        cause: cause.id,
-        confidence,
-        supports: support.supports,
-        against: Vec::new(),
-        next_step: (cause.next_step)(clues),
-    };
-    Some((Weight(confidence, support.points), finding))
+    Some(Weight(confidence?.min(most), support.points))
 }
 
 impl Support {
-    fn take_in(
-        &mut self,
-        cause: &Cause,
-        compares: bool,
-        clues: &Clues<'_>,
-        index: usize,
-        evidence: &Evidence,
-    ) {
-        let id = evidence.id.as_ref();
-        let here = evidence.hop == clues.at;
-        let strength = evidence.strength;
-        let is_reported = evidence.hop == clues.chain.reported_at();
-        let place = if cause.contrast.contains(&id) && is_reported {
-            if !compares {
+    fn take_in(&mut self, role: Role, strength: Strength) {
+        let place = match role {
+            Role::Answer => &mut self.answer,
+            Role::Contrast => &mut self.contrast,
+            Role::Request => &mut self.request,
+            Role::Fits => {
+                self.fits += 1;
+                self.points += 1;
                 return;
             }
-            &mut self.contrast
-        } else if evidence.cause == Some(cause.id) && id.starts_with("request.") {
-            if !here && !is_reported {
-                return;
-            }
-            &mut self.request
-        } else if evidence.cause == Some(cause.id) && here && is_of_maker(evidence) {
-            &mut self.answer
-        } else if cause.fits.contains(&id) && (here || is_reported) {
-            self.fits += 1;
-            self.supports.push(index);
-            self.points += 1;
-            return;
-        } else {
-            return;
         };
         *place = (*place).max(Some(strength));
-        self.supports.push(index);
         self.points += match strength {
             Strength::Weak => 2,
             Strength::Fair => 4,

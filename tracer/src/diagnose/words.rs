@@ -3,8 +3,12 @@
 //! Nothing here says a value that may be a secret: no header values but addresses and ids for
 //! support, no query, no body of a request.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
 use super::Clues;
-use crate::model::{ClientSource, Endpoint, Hop, Part, Proves, Side, SideCall};
+use crate::model::{Chain, ClientSource, Endpoint, Evidence, Hop, Part, Proves, Side, SideCall};
 
 /// Names that nginx goes by, as a process and in fingerprints.
 pub(super) const NGINX: &[&str] = &["nginx", "openresty", "tengine"];
@@ -23,38 +27,56 @@ const QUOTED: usize = 120;
 pub(super) struct Line {
     /// Words of product or process names; a name fits if one of its words begins with one.
     pub(super) of: &'static [&'static str],
-    /// What to do there; `{server}` stands for whose log it is.
+    /// What to do there; `{server}`, once at most, stands for whose log it is.
     pub(super) say: &'static str,
+}
+
+/// What most next steps name of the hop that made the refusal.
+#[derive(Clone, Debug)]
+pub(super) struct Common<'a> {
+    /// The server of the hop: its process and its address.
+    server: String,
+    /// Method and path of the request. The query stays out: it may hold keys.
+    request: String,
+    /// The names seen at the hop: who is marked as the maker of the answer, strongest first, then
+    /// its process.
+    names: Vec<&'a str>,
+}
+
+impl<'a> Common<'a> {
+    /// Of the hop at this place.
+    pub(super) fn of(chain: &'a Chain, at: usize, evidence: &'a [Evidence]) -> Self {
+        let hop = chain.hop(at);
+        let server = hop.map(|hop| &hop.exchange.server);
+        Self {
+            server: server.map_or_else(|| "the server".to_owned(), end),
+            request: request_of(hop),
+            names: names(hop, evidence.iter().filter(|e| e.hop == at)),
+        }
+    }
 }
 
 /// What to do according to the first product seen at the hop that `lines` knows, such as "look in
 /// the error log of nginx (pid 7) at 10.0.0.2:80 for …"; `None` where they know none.
 pub(super) fn look(clues: &Clues<'_>, lines: &[Line]) -> Option<String> {
-    let (name, line) = names(clues)
-        .into_iter()
-        .find_map(|name| Some((name.clone(), lines.iter().find(|l| is(&name, l.of))?)))?;
+    let names = clues.common.names.iter();
+    let (name, line) = names
+        .filter_map(|name| Some((name, lines.iter().find(|l| is(name, l.of))?)))
+        .next()?;
     let server = server(clues);
     let whose = match clues.hop().and_then(|h| h.server()) {
-        Some(owner) if is(&owner.comm, line.of) => server,
-        _ => format!("{name} at or behind {server}"),
+        Some(owner) if is(&owner.comm, line.of) => Cow::Borrowed(server),
+        _ => Cow::Owned([name, " at or behind ", server].concat()),
     };
-    Some(line.say.replace("{server}", &whose))
+    Some(match line.say.split_once("{server}") {
+        Some((before, after)) => [before, &*whose, after].concat(),
+        None => line.say.to_owned(),
+    })
 }
 
 /// The server of the hop: its process and its address.
-pub(super) fn server(clues: &Clues<'_>) -> String {
-    let Some(hop) = clues.hop() else {
-        return "the server".to_owned();
-    };
-    let addr = hop.exchange.server.addr;
-    match hop.server() {
-        Some(owner) => format!(
-            "{} (pid {}) at {addr}",
-            cut(owner.comm.as_bytes()),
-            owner.pid
-        ),
-        None => format!("the server at {addr}"),
-    }
+pub(super) fn server<'c>(clues: &'c Clues<'_>) -> &'c str {
+    &clues.common.server
 }
 
 /// The account that the server runs as.
@@ -65,21 +87,27 @@ pub(super) fn account(clues: &Clues<'_>) -> String {
     )
 }
 
-/// Method and path of the request. The query stays out: it may hold keys.
-pub(super) fn request(clues: &Clues<'_>) -> String {
-    let method = clues
-        .hop()
-        .and_then(|h| h.exchange.request.as_ref())
-        .map_or_else(|| "the request".to_owned(), |r| cut(r.method()));
-    match path(clues) {
-        Some(path) => format!("{method} {path}"),
-        None => method,
+/// Method and path of the request.
+pub(super) fn request<'c>(clues: &'c Clues<'_>) -> &'c str {
+    &clues.common.request
+}
+
+fn request_of(hop: Option<&Hop>) -> String {
+    let request = hop.and_then(|hop| hop.exchange.request.as_ref());
+    let method = request.map_or(Cow::Borrowed("the request"), |r| cut(r.method()));
+    match path_of(hop) {
+        Some(path) => [&*method, " ", &*path].concat(),
+        None => method.into_owned(),
     }
 }
 
 /// The path that the server was asked for, without its query.
-pub(super) fn path(clues: &Clues<'_>) -> Option<String> {
-    let request = clues.hop()?.exchange.request.as_ref()?;
+pub(super) fn path<'a>(clues: &Clues<'a>) -> Option<Cow<'a, str>> {
+    path_of(clues.hop())
+}
+
+fn path_of(hop: Option<&Hop>) -> Option<Cow<'_, str>> {
+    let request = hop?.exchange.request.as_ref()?;
     let path = request
         .path_and_query()
         .split(|b| matches!(b, b'?' | b'#'))
@@ -88,24 +116,24 @@ pub(super) fn path(clues: &Clues<'_>) -> Option<String> {
 }
 
 /// [`path`], or words for it where the request was not seen.
-pub(super) fn path_or(clues: &Clues<'_>, words: &str) -> String {
-    path(clues).unwrap_or_else(|| words.to_owned())
+pub(super) fn path_or<'a>(clues: &Clues<'a>, words: &'static str) -> Cow<'a, str> {
+    path(clues).unwrap_or(Cow::Borrowed(words))
 }
 
 /// The host that the request names.
-pub(super) fn host(clues: &Clues<'_>) -> Option<String> {
+pub(super) fn host<'a>(clues: &Clues<'a>) -> Option<Cow<'a, str>> {
     let host = clues.hop()?.exchange.request.as_ref()?.host()?;
     (!host.is_empty()).then(|| cut(host))
 }
 
 /// The first value of a field of the request. Only for fields that hold no secret.
-pub(super) fn field(clues: &Clues<'_>, name: &str) -> Option<String> {
+pub(super) fn field<'a>(clues: &Clues<'a>, name: &'static str) -> Option<Cow<'a, str>> {
     let request = clues.hop()?.exchange.request.as_ref()?;
     request.message.head.value(name).map(cut)
 }
 
 /// The first value of a field of the answer. Only for fields that hold no secret.
-pub(super) fn answer_field(clues: &Clues<'_>, name: &str) -> Option<String> {
+pub(super) fn answer_field<'a>(clues: &Clues<'a>, name: &'static str) -> Option<Cow<'a, str>> {
     let response = clues.hop()?.exchange.response.as_ref()?;
     response.message.head.value(name).map(cut)
 }
@@ -165,16 +193,16 @@ pub(super) fn dropped(clues: &Clues<'_>) -> Option<(&'static str, String)> {
 }
 
 /// The address that the server saw as its client.
-pub(super) fn client(clues: &Clues<'_>) -> Option<String> {
+pub(super) fn client(clues: &Clues<'_>) -> Option<IpAddr> {
     let exchange = &clues.hop()?.exchange;
     let peer = exchange
         .proxy_client
         .unwrap_or_else(|| exchange.client.seen_as());
-    Some(peer.ip().to_string())
+    Some(peer.ip())
 }
 
 /// The first address that a header names for the client, where it is another than the peer's.
-pub(super) fn said_client(clues: &Clues<'_>) -> Option<String> {
+pub(super) fn said_client(clues: &Clues<'_>) -> Option<IpAddr> {
     let seen = client(clues)?;
     let exchange = &clues.hop()?.exchange;
     let told = exchange.client_addresses.iter().find(|row| {
@@ -185,8 +213,7 @@ pub(super) fn said_client(clues: &Clues<'_>) -> Option<String> {
                 | ClientSource::ProxyProtocol
         )
     })?;
-    let told = told.addr?.to_string();
-    (told != seen).then_some(told)
+    told.addr.filter(|told| *told != seen)
 }
 
 /// An id to ask the maker of the answer for, as the answer shows it.
@@ -198,12 +225,12 @@ pub(super) fn reference(clues: &Clues<'_>) -> Option<String> {
         Part::StartLine => None,
         Part::Field(i) => {
             let field = message.head.fields().nth(i)?;
-            Some(format!("{} {}", cut(field.name), cut(field.value)))
+            Some([&*cut(field.name), " ", &*cut(field.value)].concat())
         }
         Part::Body(from, to) => {
             let body = &message.body;
             let bytes = body.decoded.as_ref().map_or(&body.kept, |d| &d.bytes);
-            Some(cut(bytes.get(from..to)?))
+            Some(cut(bytes.get(from..to)?).into_owned())
         }
     }
 }
@@ -221,12 +248,9 @@ fn end(end: &Endpoint) -> String {
     }
 }
 
-/// The names seen at the hop: who is marked as the maker of the answer, strongest first, then its
-/// process.
-fn names(clues: &Clues<'_>) -> Vec<String> {
-    let mut marks: Vec<_> = clues
-        .here()
-        .filter_map(|(_, e)| {
+fn names<'a>(hop: Option<&'a Hop>, here: impl Iterator<Item = &'a Evidence>) -> Vec<&'a str> {
+    let mut marks: Vec<_> = here
+        .filter_map(|e| {
             let (proves, product) = e.product.as_ref()?;
             let is_process = e.id.starts_with("fingerprint.process-");
             match proves {
@@ -236,26 +260,30 @@ fn names(clues: &Clues<'_>) -> Vec<String> {
             }
         })
         .collect();
-    marks.sort_by_key(|(rank, strength, _)| (*rank, std::cmp::Reverse(*strength)));
-    let marks = marks
-        .into_iter()
-        .map(|(_, _, product)| product.name.clone());
-    let process = clues.hop().and_then(|h| h.server());
-    marks
-        .chain(process.map(|owner| owner.comm.to_string()))
-        .collect()
+    marks.sort_by_key(|(rank, strength, _)| (*rank, Reverse(*strength)));
+    let marks = marks.into_iter().map(|(.., product)| product.name.as_str());
+    let process = hop.and_then(Hop::server);
+    marks.chain(process.map(|owner| &*owner.comm)).collect()
 }
 
+/// Whether one of the words of a name begins with one of these, which are in lower case.
 fn is(name: &str, of: &[&str]) -> bool {
-    let name = name.to_ascii_lowercase();
+    let begins = |word: &str, start: &str| {
+        let begin = word.get(..start.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
     name.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| of.iter().any(|start| word.starts_with(start)))
+        .any(|word| of.iter().any(|start| begins(word, start)))
 }
 
 /// Text of the wire on one line, shortened.
-fn cut(bytes: &[u8]) -> String {
+fn cut(bytes: &[u8]) -> Cow<'_, str> {
     let some = bytes.get(..QUOTED.saturating_mul(4)).unwrap_or(bytes);
     let text = String::from_utf8_lossy(some);
+    let is_plain = |b: u8| b == b' ' || b.is_ascii_graphic();
+    if bytes.len() <= QUOTED && text.bytes().all(is_plain) {
+        return text;
+    }
     let mut out: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -264,16 +292,16 @@ fn cut(bytes: &[u8]) -> String {
     if text.chars().count() > QUOTED || some.len() < bytes.len() {
         out.push('…');
     }
-    out
+    Cow::Owned(out)
 }
 
-/// The sentence with a capital letter and a full stop.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => String::new(),
+/// The text, which begins with a word of ours, as a sentence: with a capital letter and a full stop.
+pub(super) fn sentence(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
     }
+    text.push('.');
+    text
 }
 
 #[cfg(test)]

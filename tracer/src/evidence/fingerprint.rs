@@ -5,7 +5,9 @@
 //! that the answer merely went through it, or that something else made it.
 
 mod condition;
-mod gate;
+mod facts;
+mod index;
+mod pattern;
 pub mod raw;
 mod table;
 
@@ -16,8 +18,9 @@ pub use condition::{Condition, Place};
 pub use table::TableError;
 
 use crate::model::{CauseId, Evidence, Exchange, Part, Product, Proves, Span, Strength};
-use condition::{Facts, Found, Sets};
-use gate::Gate;
+use condition::Found;
+use facts::Facts;
+use index::Index;
 use table::Patterns;
 
 /// The table that comes with the tool.
@@ -30,10 +33,9 @@ const ANY_PRODUCT: &str = "any";
 /// The marks of an answer.
 pub(super) const GATHERER: Gatherer = Gatherer {
     topic: "fingerprint",
-    gather: |scene, at, out| {
-        if let Some(hop) = scene.hop(at) {
-            scene.fingerprints.gather(&hop.exchange, at, out);
-        }
+    gather: |scene, site, out| {
+        let exchange = &site.hop.exchange;
+        scene.fingerprints.gather(exchange, site.at, out);
     },
 };
 
@@ -41,9 +43,7 @@ pub(super) const GATHERER: Gatherer = Gatherer {
 #[derive(Clone, Debug, Default)]
 pub struct Fingerprints {
     rows: Vec<Fingerprint>,
-    /// One for each row.
-    gates: Vec<Gate>,
-    sets: Sets,
+    index: Index,
 }
 
 /// One mark.
@@ -107,7 +107,7 @@ impl Fingerprints {
             }
         }
         let table = Self::of(rows);
-        table.sets.check().map_err(TableError::together)?;
+        table.index.check().map_err(TableError::together)?;
         Ok(table)
     }
 
@@ -118,29 +118,24 @@ impl Fingerprints {
 
     /// The rows that this exchange matches, in the order of the table. Looks at no more than
     /// [`FINGERPRINT_BODY`](crate::limits::FINGERPRINT_BODY) bytes of the body.
-    pub fn matches<'a>(&'a self, exchange: &Exchange) -> Vec<Match<'a>> {
-        let facts = Facts::of(exchange, &self.sets);
-        let rows = self.rows.iter().zip(&self.gates);
-        rows.filter(|(_, gate)| gate.lets(&facts))
-            .filter_map(|(fingerprint, _)| {
-                Some(Match {
-                    fingerprint,
-                    span: fingerprint.found_in(&facts)?,
-                })
-            })
-            .collect()
+    pub fn matches<'a>(&'a self, exchange: &Exchange) -> impl Iterator<Item = Match<'a>> {
+        let facts = Facts::of(exchange);
+        let rows = self.index.rows(&facts).into_iter();
+        rows.filter_map(move |row| {
+            let fingerprint = self.rows.get(row)?;
+            let span = fingerprint.found_in(&facts)?;
+            Some(Match { fingerprint, span })
+        })
     }
 
     /// Appends what the marks of this exchange say. `hop` is its place in the chain.
     pub fn gather(&self, exchange: &Exchange, hop: usize, out: &mut Vec<Evidence>) {
-        let found = self.matches(exchange);
-        out.extend(found.into_iter().map(|found| found.evidence(hop)));
+        out.extend(self.matches(exchange).map(|found| found.evidence(hop)));
     }
 
-    fn of(mut rows: Vec<Fingerprint>) -> Self {
-        let sets = Sets::of(rows.iter_mut().flat_map(|row| &mut row.when));
-        let gates = rows.iter().map(|row| Gate::of(&row.when)).collect();
-        Self { rows, gates, sets }
+    fn of(rows: Vec<Fingerprint>) -> Self {
+        let index = Index::of(rows.iter().map(|row| row.when.as_slice()));
+        Self { rows, index }
     }
 }
 
@@ -174,10 +169,10 @@ impl Match<'_> {
         let fact = if anybody {
             row.means.clone()
         } else {
-            format!("{}: {}", row.product.name, row.means)
+            [&*row.product.name, ": ", &*row.means].concat()
         };
         Evidence {
-            id: format!("fingerprint.{}", row.id).into(),
+            id: ["fingerprint.", &*row.id].concat().into(),
             hop,
             fact,
             strength: row.strength,

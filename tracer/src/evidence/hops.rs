@@ -1,6 +1,6 @@
 //! What each hop did with the request and the answer, as seen on both sides of it.
 
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::{
     Asked, Body, CauseId, Evidence, Exchange, Hop, Message, Part, Side, SideCall, Span, Strength,
 };
@@ -11,9 +11,9 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
-    let Some(hop) = scene.hop(at) else { return };
-    let name = hop.server_name();
+fn gather(scene: &Scene<'_>, site: &Site<'_>, out: &mut Vec<Evidence>) {
+    let Site { at, hop, .. } = *site;
+    let name = || hop.server_name();
     let mut add = |id: &'static str, strength, span, cause, fact| {
         out.push(Evidence {
             id: id.into(),
@@ -25,7 +25,7 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             span,
         });
     };
-    if let Some(next) = scene.hop(at + 1) {
+    if let Some(next) = scene.chain.hop(at + 1) {
         let (id, fact) = relation(hop, next);
         let strength = next
             .link
@@ -37,7 +37,8 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
     let judged = |call: &&SideCall| matches!(status(&call.exchange), Some(401 | 403));
     if let Some(call) = hop.side_calls.iter().rfind(judged) {
         let fact = format!(
-            "{name} asked {} meanwhile ({}), which answered {}.",
+            "{} asked {} meanwhile ({}), which answered {}.",
+            name(),
             call.exchange.server.addr,
             line(&call.exchange),
             status(&call.exchange).unwrap_or_default()
@@ -59,7 +60,8 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             |status| format!("answered {status}"),
         );
         let fact = format!(
-            "{name} asked {} meanwhile ({}), which {how}.",
+            "{} asked {} meanwhile ({}), which {how}.",
+            name(),
             call.exchange.server.addr,
             line(&call.exchange)
         );
@@ -85,8 +87,9 @@ fn gather(scene: &Scene<'_>, at: usize, out: &mut Vec<Evidence>) {
             ),
         };
         let fact = format!(
-            "{name} {whom} between this request and its answer: its process was watched all the \
-             time, and nothing was lost."
+            "{} {whom} between this request and its answer: its process was watched all the time, \
+             and nothing was lost.",
+            name()
         );
         add(id, Strength::Strong, None, None, fact);
     }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::model::{Chain, Evidence, Hop, Pace, Preflight};
 use fingerprint::Fingerprints;
+use parts::Parts;
 use sibling::Sibling;
 
 /// Every gatherer, in the order in which their evidence is told.
@@ -55,25 +56,48 @@ pub struct Scene<'a> {
 pub struct Gatherer {
     /// What the ids of its evidence begin with: `request` of `request.csrf_missing`.
     pub topic: &'static str,
-    /// Appends what it finds about the hop at this place of the chain.
-    pub gather: fn(&Scene<'_>, usize, &mut Vec<Evidence>),
+    /// Appends what it finds about this hop.
+    pub gather: fn(&Scene<'_>, &Site<'_>, &mut Vec<Evidence>),
 }
+
+/// A hop, with its request taken apart for all topics.
+pub struct Site<'a> {
+    /// Its place in the chain.
+    at: usize,
+    hop: &'a Hop,
+    /// `None` where the request was not seen.
+    parts: Option<Parts<'a>>,
+}
+
+/// Pieces of evidence of most cases.
+const USUAL: usize = 16;
 
 /// Everything there is to say of every hop.
 pub fn gather(scene: &Scene<'_>) -> Vec<Evidence> {
-    let mut evidence = Vec::new();
-    for at in 0..scene.chain.len() {
+    let mut evidence = Vec::with_capacity(USUAL);
+    for (at, hop) in scene.chain.hops().enumerate() {
+        let site = Site::of(at, hop);
         for gatherer in GATHERERS {
-            (gatherer.gather)(scene, at, &mut evidence);
+            (gatherer.gather)(scene, &site, &mut evidence);
         }
     }
     evidence
 }
 
-impl<'a> Scene<'a> {
-    /// The hop at this place of the chain.
-    pub fn hop(&self, index: usize) -> Option<&'a Hop> {
-        self.chain.hop(index)
+impl Scene<'_> {
+    /// Whether it is the reported hop.
+    fn is_reported(&self, site: &Site<'_>) -> bool {
+        site.at == self.chain.reported_at()
+    }
+}
+
+impl<'a> Site<'a> {
+    fn of(at: usize, hop: &'a Hop) -> Self {
+        Self {
+            at,
+            hop,
+            parts: Parts::of(&hop.exchange),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! request.
 
 use super::request::{credential, csrf};
+use super::response::{self, reference};
 use super::sibling::traits;
 use super::text::lower;
 use crate::memo::Names;
@@ -32,13 +33,17 @@ pub(super) enum Kind {
     IgnoredCookie,
     /// A parameter that is not.
     IgnoredParameter,
+    /// A field of an answer that tells of a limit of requests.
+    LimitHeader,
+    /// A field of an answer with an id that a log can be asked for.
+    ReferenceHeader,
 }
 
 /// Knows of a name, in lower case.
 type Knows = fn(&str) -> bool;
 
 /// Who knows which.
-const KNOWN_BY: [(Kind, Knows); 10] = [
+const KNOWN_BY: [(Kind, Knows); 12] = [
     (Kind::CredentialHeader, credential::is_header),
     (Kind::CredentialParameter, credential::is_parameter),
     (Kind::CredentialField, credential::is_field),
@@ -49,25 +54,30 @@ const KNOWN_BY: [(Kind, Knows); 10] = [
     (Kind::IgnoredHeader, traits::is_ignored_header),
     (Kind::IgnoredCookie, traits::is_ignored_cookie),
     (Kind::IgnoredParameter, traits::is_ignored_parameter),
+    (Kind::LimitHeader, response::is_limit),
+    (Kind::ReferenceHeader, reference::is_header),
 ];
 
 /// All that goes by a name, a bit each.
 #[derive(Clone, Copy)]
-struct Kinds(u16);
+pub(super) struct Kinds(u16);
 
 thread_local! {
     static KNOWN: Names<Kinds> = Names::default();
 }
 
-/// Whether what goes by this name, in any letter case, is of a kind.
-pub(super) fn is(kind: Kind, name: &[u8]) -> bool {
-    let name = name.get(..NAME_MAX).unwrap_or(name);
-    let Kinds(bits) = KNOWN.with(|known| known.of(name, Kinds::of));
-    bits >> kind as u16 & 1 == 1
-}
-
 impl Kinds {
-    fn of(name: &[u8]) -> Self {
+    /// What goes by this name, in any letter case.
+    pub(super) fn of(name: &[u8]) -> Self {
+        let name = name.get(..NAME_MAX).unwrap_or(name);
+        KNOWN.with(|known| known.of(name, Self::told_by))
+    }
+
+    pub(super) const fn has(self, kind: Kind) -> bool {
+        self.0 >> kind as u16 & 1 == 1
+    }
+
+    fn told_by(name: &[u8]) -> Self {
         let name = lower(name, NAME_MAX);
         let told = KNOWN_BY.into_iter().filter(|(_, knows)| knows(&name));
         Self(told.fold(0, |bits, (kind, _)| bits | 1 << kind as u16))

@@ -1,7 +1,7 @@
 //! How fast the client asked.
 
 use super::note::Notes;
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::{CauseId, Evidence, Strength};
 
 /// So many were let through before a refusal begins to look like a limit.
@@ -15,12 +15,12 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
+fn gather(scene: &Scene<'_>, site: &Site<'_>, evidence: &mut Vec<Evidence>) {
     let pace = scene.pace;
-    if index != scene.chain.reported_at() || pace.passed < PASSED_MIN {
+    if !scene.is_reported(site) || pace.passed < PASSED_MIN {
         return;
     }
-    Notes::new(index, evidence).add(
+    Notes::new(site.at, evidence).add(
         "pace.burst",
         if pace.passed >= PASSED_MANY {
             Strength::Fair
@@ -44,6 +44,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::evidence::tests::trial::site;
     use crate::model::{Chain, Hop, Pace};
     use crate::testing::refused_post;
 
@@ -66,7 +67,7 @@ mod tests {
                 preflight: crate::model::Preflight::default(),
             };
             let mut evidence = Vec::new();
-            gather(&scene, index, &mut evidence);
+            gather(&scene, &site(&chain, index), &mut evidence);
             assert_eq!(evidence.len(), expected, "{passed} {refused} {index}");
             if let Some(burst) = evidence.first() {
                 let counts = format!("{passed} times and refused {refused} times");

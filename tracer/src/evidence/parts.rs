@@ -1,11 +1,13 @@
 //! A request taken apart, once for all topics: query, cookies and the fields of its body.
 
+mod json;
+
 use std::borrow::Cow;
-use std::fmt;
 
+use json::Json;
 use memchr::memmem;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::names::{Kind, Kinds};
 use super::text::{lower, percent_decode};
 use crate::model::{Body, Exchange, Head, MessageEnd, Part, Request};
 
@@ -20,8 +22,8 @@ pub(super) struct Parts<'a> {
     pub(super) exchange: &'a Exchange,
     /// Its request.
     pub(super) request: &'a Request,
-    /// The head of the request.
-    pub(super) head: &'a Head,
+    /// The header fields, in the order of the wire.
+    pub(super) fields: Vec<Field<'a>>,
     /// The parameters of the query.
     pub(super) query: Vec<Pair<'a>>,
     /// The cookies.
@@ -38,6 +40,15 @@ pub(super) struct Parts<'a> {
     pub(super) whole: bool,
 }
 
+/// A header field.
+pub(super) struct Field<'a> {
+    /// The name, as written.
+    pub(super) name: &'a [u8],
+    /// The value.
+    pub(super) value: &'a [u8],
+    kinds: Kinds,
+}
+
 /// A name and a value, with their escapes undone.
 pub(super) struct Pair<'a> {
     /// The name.
@@ -46,6 +57,30 @@ pub(super) struct Pair<'a> {
     pub(super) value: Cow<'a, [u8]>,
     /// Where they were read.
     pub(super) part: Part,
+    kinds: Kinds,
+}
+
+impl Field<'_> {
+    /// Whether what goes by its name is of this kind.
+    pub(super) const fn is(&self, kind: Kind) -> bool {
+        self.kinds.has(kind)
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn new(name: Cow<'a, [u8]>, value: Cow<'a, [u8]>, part: Part) -> Self {
+        Self {
+            kinds: Kinds::of(&name),
+            name,
+            value,
+            part,
+        }
+    }
+
+    /// Whether what goes by its name is of this kind.
+    pub(super) const fn is(&self, kind: Kind) -> bool {
+        self.kinds.has(kind)
+    }
 }
 
 /// What `Content-Type` says of a body.
@@ -69,14 +104,21 @@ impl<'a> Parts<'a> {
     /// Takes the request of an exchange apart, where there is one.
     pub(super) fn of(exchange: &'a Exchange) -> Option<Self> {
         let request = exchange.request.as_deref()?;
-        let head = &request.message.head;
+        let fields = request.message.head.fields().map(|field| Field {
+            name: field.name,
+            value: field.value,
+            kinds: Kinds::of(field.name),
+        });
+        let fields: Vec<_> = fields.collect();
+        let content_type = named(&fields, "content-type").next();
+        let content_type = content_type.map(|(_, value)| value);
         let (content, whole) = content(&request.message.body);
         let whole = whole && request.message.end == MessageEnd::Complete;
-        let media = media(head.value("content-type"));
+        let media = media(content_type);
         let mut json_fault = None;
         let form = match media {
             Media::Form => urlencoded(content, Part::Body),
-            Media::Multipart => multipart(head.value("content-type"), content),
+            Media::Multipart => multipart(content_type, content),
             Media::Json if whole && !content.is_empty() => match members(content) {
                 Ok(pairs) => pairs,
                 Err(error) => {
@@ -95,9 +137,9 @@ impl<'a> Parts<'a> {
         Some(Self {
             exchange,
             request,
-            head,
             query: urlencoded(query, |_, _| Part::StartLine),
-            cookies: cookies(head),
+            cookies: cookies(&fields),
+            fields,
             media,
             form,
             json_fault,
@@ -114,7 +156,12 @@ impl<'a> Parts<'a> {
 
     /// The first field of this name: its index and value.
     pub(super) fn field(&self, name: &str) -> Option<(usize, &'a [u8])> {
-        field(self.head, name)
+        named(&self.fields, name).next()
+    }
+
+    /// The values of every field of this name.
+    pub(super) fn values<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'a [u8]> + 'p {
+        named(&self.fields, name).map(|(_, value)| value)
     }
 
     /// Whether the method may change something (RFC 9110 section 9.2.1).
@@ -124,6 +171,17 @@ impl<'a> Parts<'a> {
             b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE"
         )
     }
+}
+
+/// The fields of this name, in any letter case: their indices and values.
+fn named<'p, 'a>(
+    fields: &'p [Field<'a>],
+    name: &'p str,
+) -> impl Iterator<Item = (usize, &'a [u8])> + 'p {
+    let fields = fields.iter().enumerate();
+    fields
+        .filter(|(_, field)| field.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(index, field)| (index, field.value))
 }
 
 /// The first field of this name: its index and value.
@@ -150,7 +208,7 @@ fn media(value: Option<&[u8]>) -> Media {
     };
     let essence = value.split(|b| *b == b';').next().unwrap_or_default();
     let essence = lower(essence.trim_ascii(), 256);
-    match essence.as_str() {
+    match &*essence {
         "application/x-www-form-urlencoded" => Media::Form,
         "multipart/form-data" => Media::Multipart,
         "application/json" | "text/json" => Media::Json,
@@ -168,11 +226,11 @@ fn urlencoded(text: &[u8], part: impl Fn(usize, usize) -> Part) -> Vec<Pair<'_>>
         let from = at;
         at += pair.len() + 1;
         let mut halves = pair.splitn(2, |b| *b == b'=');
-        Pair {
-            name: percent_decode(halves.next().unwrap_or_default(), true),
-            value: percent_decode(halves.next().unwrap_or_default(), true),
-            part: part(from, from + pair.len()),
-        }
+        Pair::new(
+            percent_decode(halves.next().unwrap_or_default(), true),
+            percent_decode(halves.next().unwrap_or_default(), true),
+            part(from, from + pair.len()),
+        )
     });
     pairs
         .filter(|pair| !pair.name.is_empty())
@@ -181,17 +239,17 @@ fn urlencoded(text: &[u8], part: impl Fn(usize, usize) -> Part) -> Vec<Pair<'_>>
 }
 
 /// The cookies of every `Cookie` field (RFC 6265 section 4.2).
-fn cookies(head: &Head) -> Vec<Pair<'_>> {
-    head.named(|field| field.eq_ignore_ascii_case(b"cookie"))
+fn cookies<'a>(fields: &[Field<'a>]) -> Vec<Pair<'a>> {
+    named(fields, "cookie")
         .flat_map(|(index, value)| value.split(|b| *b == b';').map(move |c| (index, c)))
         .filter_map(|(index, cookie)| {
             let mut halves = cookie.trim_ascii().splitn(2, |b| *b == b'=');
-            Some(Pair {
-                name: Cow::Borrowed(halves.next()?),
+            Some(Pair::new(
+                Cow::Borrowed(halves.next()?),
                 // Without a name it is all value.
-                value: Cow::Borrowed(halves.next()?),
-                part: Part::Field(index),
-            })
+                Cow::Borrowed(halves.next()?),
+                Part::Field(index),
+            ))
         })
         .filter(|pair| !pair.name.is_empty())
         .take(PAIRS_MAX)
@@ -241,132 +299,22 @@ fn section_field(section: &[u8], start: usize) -> Option<Pair<'_>> {
     let name = head.get(name_at..)?.split(|b| *b == b'"').next()?;
     let value = value.get(4..)?;
     let value = value.strip_suffix(b"\r\n").unwrap_or(value);
-    Some(Pair {
-        name: Cow::Borrowed(name),
-        value: Cow::Borrowed(value.get(..PART_VALUE_MAX).unwrap_or(value)),
-        part: Part::Body(start, start + section.len()),
-    })
+    Some(Pair::new(
+        Cow::Borrowed(name),
+        Cow::Borrowed(value.get(..PART_VALUE_MAX).unwrap_or(value)),
+        Part::Body(start, start + section.len()),
+    ))
 }
 
 /// The members of a JSON object that are text; nothing of any other JSON.
-fn members(content: &[u8]) -> Result<Vec<Pair<'static>>, serde_json::Error> {
+fn members(content: &[u8]) -> Result<Vec<Pair<'_>>, serde_json::Error> {
     let Json(members) = serde_json::from_slice(content)?;
-    let pairs = members.into_iter().map(|(name, value)| Pair {
-        name: Cow::Owned(name.into_bytes()),
-        value: Cow::Owned(value.into_bytes()),
-        part: Part::Body(0, content.len()),
-    });
+    let bytes = |text| match text {
+        Cow::Borrowed(text) => Cow::Borrowed(str::as_bytes(text)),
+        Cow::Owned(text) => Cow::Owned(String::into_bytes(text)),
+    };
+    let part = Part::Body(0, content.len());
+    let members = members.into_iter();
+    let pairs = members.map(|(name, value)| Pair::new(bytes(name), bytes(value), part));
     Ok(pairs.collect())
-}
-
-/// Any JSON, of which the text members of the outermost object are kept.
-struct Json(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Outermost).map(Json)
-    }
-}
-
-struct Outermost;
-
-impl<'de> Visitor<'de> for Outermost {
-    type Value = Vec<(String, String)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let Text(value) = map.next_value()?;
-            if members.len() < PAIRS_MAX {
-                members.push((name, value));
-            }
-        }
-        Ok(members)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Vec::new())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-}
-
-/// The text of a member; empty where it is none.
-struct Text(String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Member).map(Text)
-    }
-}
-
-struct Member;
-
-impl<'de> Visitor<'de> for Member {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(String::new())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<String, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(String::new())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<String, E> {
-        Ok(String::new())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<String, E> {
-        Ok(String::new())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<String, E> {
-        Ok(String::new())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<String, E> {
-        Ok(String::new())
-    }
-
-    fn visit_unit<E>(self) -> Result<String, E> {
-        Ok(String::new())
-    }
 }

@@ -13,19 +13,19 @@ pub(super) struct PatternSet {
 
 /// A pattern on its own, to find where it matches: compiled where it is first needed, as few are.
 struct Each {
-    pattern: &'static str,
+    pattern: String,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl PatternSet {
-    pub(super) fn new(patterns: impl Iterator<Item = &'static str>) -> Self {
+    pub(super) fn new(patterns: impl Iterator<Item = impl Into<String>>) -> Self {
         let each: Vec<_> = patterns
             .map(|pattern| Each {
-                pattern,
+                pattern: pattern.into(),
                 compiled: OnceLock::new(),
             })
             .collect();
-        let set = RegexSetBuilder::new(each.iter().map(|each| each.pattern))
+        let set = RegexSetBuilder::new(each.iter().map(|each| &each.pattern))
             .case_insensitive(true)
             .unicode(false)
             .build()

@@ -12,8 +12,7 @@ mod path;
 mod signature;
 
 use super::note::Notes;
-use super::parts::Parts;
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::Evidence;
 
 /// Looks at the request of a hop.
@@ -22,22 +21,22 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
-    let Some(parts) = scene.hop(index).and_then(|hop| Parts::of(&hop.exchange)) else {
+fn gather(scene: &Scene<'_>, site: &Site<'_>, evidence: &mut Vec<Evidence>) {
+    let Some(parts) = &site.parts else {
         return;
     };
-    let notes = &mut Notes::new(index, evidence);
-    let credentials = credential::all(&parts);
-    credential::gather(&parts, &credentials, notes);
-    jwt::gather(&parts, &credentials, notes);
-    signature::gather(&parts, notes);
-    csrf::gather(&parts, notes);
-    origin::gather(scene, index, &parts, notes);
-    agent::gather(&parts, notes);
-    attack::gather(&parts, notes);
-    body::gather(&parts, notes);
-    path::gather(&parts, notes);
-    client::gather(&parts, notes);
+    let notes = &mut Notes::new(site.at, evidence);
+    let credentials = credential::all(parts);
+    credential::gather(parts, &credentials, notes);
+    jwt::gather(parts, &credentials, notes);
+    signature::gather(parts, notes);
+    csrf::gather(parts, notes);
+    origin::gather(scene, site, parts, notes);
+    agent::gather(parts, notes);
+    attack::gather(parts, notes);
+    body::gather(parts, notes);
+    path::gather(parts, notes);
+    client::gather(parts, notes);
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! What the refusal itself says: its words, its challenge, its limits, and whom to ask about it.
 
-mod reference;
+pub(super) mod reference;
 mod words;
 
+use super::names::{Kind, Kinds};
 use super::note::{Notes, answered};
 use super::parts::field;
 use super::text::{holds, lower};
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::{CauseId, Evidence, Exchange, MessageEnd, Part, Response, Strength};
+
+/// The field with a time to wait.
+const RETRY_AFTER: &str = "retry-after";
 
 /// Looks at the refusal of a hop.
 pub(super) const GATHERER: Gatherer = Gatherer {
@@ -15,14 +19,12 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
-    let Some(exchange) = scene.hop(index).map(|hop| &hop.exchange) else {
-        return;
-    };
+fn gather(_: &Scene<'_>, site: &Site<'_>, evidence: &mut Vec<Evidence>) {
+    let exchange = &site.hop.exchange;
     let Some(response) = exchange.response.as_deref().filter(|r| r.status >= 400) else {
         return;
     };
-    let notes = &mut Notes::new(index, evidence);
+    let notes = &mut Notes::new(site.at, evidence);
     challenge(response, notes);
     rate(response, notes);
     emptiness(response, notes);
@@ -73,29 +75,30 @@ fn challenge(response: &Response, notes: &mut Notes<'_>) {
     );
 }
 
+/// Whether a field of this name, in lower case, tells of a limit of requests.
+pub(in crate::evidence) fn is_limit(name: &str) -> bool {
+    name == RETRY_AFTER || name.contains("ratelimit") || name.contains("rate-limit")
+}
+
 /// A time to wait, or an allowance that is used up.
 fn rate(response: &Response, notes: &mut Notes<'_>) {
     let fields = response.message.head.fields().enumerate();
-    let limit = fields.into_iter().find_map(|(index, f)| {
+    let mut limits = fields.filter(|(_, f)| Kinds::of(f.name).has(Kind::LimitHeader));
+    let limit = limits.find_map(|(index, f)| {
         let name = lower(f.name, 64);
-        let says = if name == "retry-after" {
+        let says = if name == RETRY_AFTER {
             // Some edges write 0 on every page that they make themselves.
             !f.value.is_empty() && f.value != b"0"
-        } else if name.contains("ratelimit") || name.contains("rate-limit") {
-            let remaining = if name.contains("remaining") {
-                leading_number(f.value)
-            } else {
-                // `RateLimit: "default";r=0;t=30`, and the older `limit=10, remaining=0, reset=3`.
-                parameter(f.value, &["r", "remaining"])
-            };
-            remaining == Some(0)
+        } else if name.contains("remaining") {
+            leading_number(f.value) == Some(0)
         } else {
-            false
+            // `RateLimit: "default";r=0;t=30`, and the older `limit=10, remaining=0, reset=3`.
+            parameter(f.value, &["r", "remaining"]) == Some(0)
         };
         says.then_some((index, name))
     });
     if let Some((index, name)) = limit {
-        let says = if name == "retry-after" {
+        let says = if name == RETRY_AFTER {
             "tells when to try again"
         } else {
             "says that nothing remains of the allowance"

@@ -1,8 +1,10 @@
 //! What sets the refused request apart from those of its kind that passed.
 
 mod compare;
+mod named;
 pub(super) mod traits;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use compare::{Difference, Topic, differences};
@@ -11,7 +13,7 @@ use traits::Traits;
 use super::note::{Notes, asked};
 use super::parts::Parts;
 use super::time::span;
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::{Evidence, Exchange, Strength};
 
 /// Most siblings that are looked at.
@@ -24,13 +26,14 @@ pub(super) const TOLD_MAX: usize = 6;
 pub struct Sibling {
     exchange: Arc<Exchange>,
     /// `None` where its request was not seen.
-    traits: Option<Traits>,
+    traits: Option<Traits<'static>>,
 }
 
 impl Sibling {
     /// Reads what is compared, for all cases that it is a sibling of.
     pub fn of(exchange: Arc<Exchange>) -> Self {
-        let traits = Parts::of(&exchange).as_ref().map(Traits::of);
+        let parts = Parts::of(&exchange);
+        let traits = parts.map(|parts| Traits::of(&parts).into_owned());
         Self { exchange, traits }
     }
 
@@ -46,19 +49,18 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
-    if index != scene.chain.reported_at() {
+fn gather(scene: &Scene<'_>, site: &Site<'_>, evidence: &mut Vec<Evidence>) {
+    if !scene.is_reported(site) {
         return;
     }
-    let refused = &scene.chain.reported.exchange;
     let siblings = scene.siblings.get(..LOOKED_AT).unwrap_or(scene.siblings);
-    let (Some(parts), Some(first)) = (Parts::of(refused), siblings.first()) else {
+    let (Some(parts), Some(first)) = (&site.parts, siblings.first()) else {
         return;
     };
-    let this = &Traits::of(&parts);
-    let passed: Vec<&Traits> = siblings.iter().filter_map(|s| s.traits.as_ref()).collect();
-    let notes = &mut Notes::new(index, evidence);
-    found(refused, &first.exchange, siblings.len(), notes);
+    let this = &Traits::of(parts);
+    let passed: Vec<&Traits<'_>> = siblings.iter().filter_map(|s| s.traits.as_ref()).collect();
+    let notes = &mut Notes::new(site.at, evidence);
+    found(&site.hop.exchange, &first.exchange, siblings.len(), notes);
 
     let each: Vec<_> = passed.iter().map(|p| differences(this, p)).collect();
     if each.iter().any(Vec::is_empty) {
@@ -75,17 +77,16 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
         return;
     };
     let apart = set_apart(each, &passed);
-    let told = |topic| Difference::of(topic, (this, &parts), other);
+    let told = |topic| Difference::of(topic, (this, parts), other);
     let number = passed.len();
-    let those = if number == 1 {
-        "the one that passed".to_owned()
-    } else {
-        format!("{number} that passed")
+    let those = match number {
+        1 => Cow::Borrowed("the one that passed"),
+        number => Cow::Owned(format!("{number} that passed")),
     };
     if let [topic] = *apart {
         let difference = told(topic);
         notes.add(
-            format!("sibling.only_{topic}"),
+            topic.id("sibling.only_"),
             // Another credential may be wrong, too weak, or that of somebody who may not.
             if matches!(topic, Topic::CredentialOther | Topic::CookieOther) {
                 Strength::Fair
@@ -94,24 +95,32 @@ fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
             },
             None,
             difference.part.map(asked),
-            format!(
-                "Compared with {those}, only one thing differs: {}.",
-                difference.says
-            ),
+            [
+                "Compared with ",
+                &*those,
+                ", only one thing differs: ",
+                &*difference.says,
+                ".",
+            ]
+            .concat(),
         );
         return;
     }
     for topic in apart.into_iter().take(TOLD_MAX) {
         let difference = told(topic);
         notes.add(
-            format!("sibling.differs_{topic}"),
+            topic.id("sibling.differs_"),
             Strength::Weak,
             None,
             difference.part.map(asked),
-            format!(
-                "Compared with {those}, among other things {}.",
-                difference.says
-            ),
+            [
+                "Compared with ",
+                &*those,
+                ", among other things ",
+                &*difference.says,
+                ".",
+            ]
+            .concat(),
         );
     }
 }
@@ -146,7 +155,7 @@ fn found(refused: &Exchange, first: &Exchange, number: usize, notes: &mut Notes<
 
 /// The differences from every sibling, in order. Those in which the siblings differ among themselves
 /// do not matter, unless there are no others.
-fn set_apart<'a>(mut each: Vec<Vec<Topic<'a>>>, passed: &[&'a Traits]) -> Vec<Topic<'a>> {
+fn set_apart<'a>(mut each: Vec<Vec<Topic<'a>>>, passed: &[&'a Traits<'_>]) -> Vec<Topic<'a>> {
     let Some(mut common) = (!each.is_empty()).then(|| each.swap_remove(0)) else {
         return Vec::new();
     };

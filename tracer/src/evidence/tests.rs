@@ -1,6 +1,6 @@
 pub(super) mod trial;
 
-use self::trial::{of, post, sibling, to};
+use self::trial::{of, post, sibling, site, to};
 use super::*;
 use crate::testing::response;
 
@@ -33,13 +33,12 @@ fn a_request_with_everything_odd_stays_readable() {
     let mut evidence = Vec::new();
     for gatherer in GATHERERS {
         let before = evidence.len();
-        (gatherer.gather)(&scene, 0, &mut evidence);
+        (gatherer.gather)(&scene, &site(&chain, 0), &mut evidence);
         let new = evidence.get(before..).unwrap_or_default();
         let prefix = format!("{}.", gatherer.topic);
         assert!(new.iter().all(|e: &Evidence| e.id.starts_with(&prefix)));
-        // There is no such hop.
-        (gatherer.gather)(&scene, 9, &mut evidence);
     }
+    assert_eq!(gather(&scene), evidence);
     let ids: Vec<_> = evidence.iter().map(|e| &*e.id).collect();
     assert!(evidence.len() > 15, "{ids:?}");
     assert!(of(&evidence, "request.attack").is_some(), "{ids:?}");
@@ -82,7 +81,7 @@ proptest::proptest! {
             };
             let mut evidence = Vec::new();
             for gatherer in GATHERERS {
-                (gatherer.gather)(&scene, 0, &mut evidence);
+                (gatherer.gather)(&scene, &site(&chain, 0), &mut evidence);
             }
             for evidence in evidence {
                 proptest::prop_assert!(!evidence.fact.contains(&secret), "{}", evidence.fact);

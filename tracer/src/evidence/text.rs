@@ -41,11 +41,20 @@ pub(super) fn holds(text: &[u8], part: &str) -> bool {
 }
 
 /// In lower case, at most `most` bytes of it.
-pub(super) fn lower(text: &[u8], most: usize) -> String {
+pub(super) fn lower(text: &[u8], most: usize) -> Cow<'_, str> {
     let text = text.get(..most).unwrap_or(text);
-    match str::from_utf8(text) {
-        Ok(text) => text.to_ascii_lowercase(),
-        Err(_) => String::from_utf8_lossy(text).to_ascii_lowercase(),
+    lower_text(match str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(text),
+    })
+}
+
+/// In lower case.
+pub(super) fn lower_text(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        text
     }
 }
 
@@ -64,15 +73,20 @@ pub(super) fn authority(url: &[u8]) -> Option<&[u8]> {
 }
 
 /// Host and port as they compare: lower case, no port where it is that of HTTP or HTTPS.
-pub(super) fn comparable_host(host: &[u8]) -> String {
+pub(super) fn comparable_host(host: &[u8]) -> Cow<'_, str> {
     // What stands before an `@` is a user's name and password.
     let host = host.rsplit(|b| *b == b'@').next().unwrap_or_default();
-    let host = lower(host.trim_ascii(), 256);
-    let host = host
+    match lower(host.trim_ascii(), 256) {
+        Cow::Borrowed(host) => Cow::Borrowed(comparable(host)),
+        Cow::Owned(host) => Cow::Owned(comparable(&host).to_owned()),
+    }
+}
+
+fn comparable(host: &str) -> &str {
+    let bare = host
         .strip_suffix(":80")
-        .or_else(|| host.strip_suffix(":443"))
-        .unwrap_or(&host);
-    host.trim_end_matches('.').to_owned()
+        .or_else(|| host.strip_suffix(":443"));
+    bare.unwrap_or(host).trim_end_matches('.')
 }
 
 #[cfg(test)]

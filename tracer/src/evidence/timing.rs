@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::note::Notes;
-use super::{Gatherer, Scene};
+use super::{Gatherer, Scene, Site};
 use crate::model::{Evidence, Exchange, MessageEnd, Request, Response, Strength};
 
 /// Looks at the times of a hop.
@@ -12,14 +12,12 @@ pub(super) const GATHERER: Gatherer = Gatherer {
     gather,
 };
 
-fn gather(scene: &Scene<'_>, index: usize, evidence: &mut Vec<Evidence>) {
-    let Some(exchange) = scene.hop(index).map(|hop| &hop.exchange) else {
-        return;
-    };
+fn gather(_: &Scene<'_>, site: &Site<'_>, evidence: &mut Vec<Evidence>) {
+    let exchange = &site.hop.exchange;
     let (Some(request), Some(response)) = (&exchange.request, &exchange.response) else {
         return;
     };
-    let notes = &mut Notes::new(index, evidence);
+    let notes = &mut Notes::new(site.at, evidence);
     if let Some(fact) = before_body(exchange, request) {
         notes.add("timing.before_body", Strength::Fair, None, None, fact);
     } else if let Some(wait) = after_body(request, response) {

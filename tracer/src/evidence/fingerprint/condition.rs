@@ -1,17 +1,10 @@
 //! One condition of a fingerprint: where to look, and what must be there.
 
-use std::cell::OnceCell;
 use std::fmt;
-use std::sync::OnceLock;
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder, SetMatches};
-
-use super::gate::Shapes;
-use crate::limits;
-use crate::model::{Exchange, Head, Message, MessageEnd, Part, Request, Response, Side, Span};
-
-/// The field that sets a cookie.
-pub(super) const SET_COOKIE: &[u8] = b"set-cookie";
+use super::facts::{Facts, cookies, fields};
+use super::pattern::Pattern;
+use crate::model::{Part, Side, Span};
 
 /// What must hold.
 #[derive(Clone, Debug)]
@@ -61,57 +54,15 @@ pub struct Names {
     names: Vec<(String, bool)>,
 }
 
-/// A regular expression over bytes.
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    text: String,
-    /// Compiled where it is first needed: of the own table, few are in a session. `None` where it
-    /// cannot be, which tests rule out for the own table, and the reader for others.
-    compiled: OnceLock<Option<Regex>>,
-    /// Speaks of the end of the value, so it takes the whole value to tell.
-    to_the_end: bool,
-    /// Its place among the patterns of its set.
-    pub(super) in_set: Option<usize>,
-}
-
-/// The patterns that are looked for all at once, as many rows have such a condition.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sets {
-    statuses: Set,
-    bodies: Set,
-}
-
-/// Some patterns. Compiled where they are first needed: that takes longer than to read a small
-/// capture, and in many there is nothing to match.
-#[derive(Clone, Debug, Default)]
-struct Set {
-    patterns: Vec<String>,
-    /// `None` where a bound is reached, which tests rule out for the own table, and
-    /// [`Sets::check`] for others.
-    compiled: OnceLock<Option<RegexSet>>,
-}
-
-/// What the conditions are held against.
-pub(super) struct Facts<'a> {
-    request: Option<&'a Request>,
-    response: Option<&'a Response>,
-    pub(super) process: Option<&'a str>,
-    status: String,
-    body: &'a [u8],
-    /// Whether `body` is all of it.
-    body_is_whole: bool,
-    length: Option<String>,
-    pub(super) request_names: Shapes,
-    pub(super) response_names: Shapes,
-    sets: &'a Sets,
-    statuses: OnceCell<Option<SetMatches>>,
-    bodies: OnceCell<Option<SetMatches>>,
-}
-
 /// A condition holds, for what is in this place.
 pub(super) struct Found(pub(super) Option<Span>);
 
 impl Condition {
+    /// Whether it takes a value to hold.
+    pub(super) const fn asks(&self) -> bool {
+        self.is.is_some() || !(self.absent || self.not.is_some())
+    }
+
     /// Whether it holds, and where.
     pub(super) fn holds(&self, facts: &Facts<'_>) -> Option<Found> {
         let start_of = |message| {
@@ -121,7 +72,10 @@ impl Condition {
             })
         };
         match &self.place {
-            Place::Status => self.of_status(facts),
+            Place::Status => {
+                facts.response?;
+                self.among([(facts.status.as_bytes(), start_of(Side::Response))])
+            }
             Place::Reason => self.among([(facts.response?.reason(), start_of(Side::Response))]),
             Place::ResponseHeader(names) => {
                 let head = &facts.response?.message.head;
@@ -129,7 +83,10 @@ impl Condition {
             }
             Place::ResponseCookie => self.among(cookies(&facts.response?.message.head)),
             Place::ResponseBody => self.in_body(facts),
-            Place::ResponseLength => self.among([(facts.length.as_deref()?.as_bytes(), None)]),
+            Place::ResponseLength => {
+                let length = facts.body_is_whole.then(|| facts.body.len().to_string())?;
+                self.among([(length.as_bytes(), None)])
+            }
             Place::RequestMethod => {
                 self.among([(facts.request?.method(), start_of(Side::Request))])
             }
@@ -143,22 +100,6 @@ impl Condition {
             Place::Process => self.among([(facts.process?.as_bytes(), None)]),
             Place::ErrorLog => None,
         }
-    }
-
-    fn of_status(&self, facts: &Facts<'_>) -> Option<Found> {
-        facts.response?;
-        let value = facts.status.as_bytes();
-        if self.absent || self.not.as_ref().is_some_and(|p| p.is_in(value)) {
-            return None;
-        }
-        let has = |is: &Pattern| is.in_set.is_some_and(|place| facts.has_status(place));
-        if !self.is.as_ref().is_none_or(has) {
-            return None;
-        }
-        Some(Found(Some(Span {
-            message: Side::Response,
-            part: Part::StartLine,
-        })))
     }
 
     fn among<'a>(
@@ -194,10 +135,7 @@ impl Condition {
         if is.to_the_end && !facts.body_is_whole {
             return None;
         }
-        if !is.in_set.is_some_and(|place| facts.has_body(place)) {
-            return None;
-        }
-        let at = is.regex()?.find(facts.body)?;
+        let at = is.find(facts.body)?;
         Some(Found(Some(Span {
             message: Side::Response,
             part: Part::Body(at.start(), at.end()),
@@ -266,7 +204,7 @@ impl Names {
         names.map(|(name, is_beginning)| (!is_beginning).then_some(name.as_bytes()))
     }
 
-    fn contain(&self, name: &[u8]) -> bool {
+    pub(super) fn contain(&self, name: &[u8]) -> bool {
         self.names.iter().any(|(wanted, is_beginning)| {
             let start = if *is_beginning {
                 name.get(..wanted.len())
@@ -276,190 +214,4 @@ impl Names {
             start.is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes()))
         })
     }
-}
-
-impl Pattern {
-    /// A pattern that was not tried yet; see [`fault`](Self::fault).
-    pub(super) fn new(text: String) -> Self {
-        Self {
-            to_the_end: text.ends_with(r"\z") || text.ends_with('$'),
-            text,
-            compiled: OnceLock::new(),
-            in_set: None,
-        }
-    }
-
-    /// Why it cannot be compiled: it is no pattern, or a bound is reached.
-    pub(super) fn fault(&self) -> Option<regex::Error> {
-        compile(&self.text).err()
-    }
-
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    fn is_in(&self, value: &[u8]) -> bool {
-        self.regex().is_some_and(|regex| regex.is_match(value))
-    }
-
-    fn regex(&self) -> Option<&Regex> {
-        let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
-        compiled.as_ref()
-    }
-}
-
-fn compile(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text)
-        .unicode(false)
-        .dot_matches_new_line(true)
-        .size_limit(limits::FINGERPRINT_COMPILED)
-        .dfa_size_limit(limits::FINGERPRINT_COMPILED)
-        .build()
-}
-
-impl Sets {
-    /// The sets of these conditions, each of which learns its places in them.
-    pub(super) fn of<'a>(conditions: impl Iterator<Item = &'a mut Condition>) -> Self {
-        let mut sets = Self::default();
-        for condition in conditions {
-            let set = match condition.place {
-                Place::Status => &mut sets.statuses.patterns,
-                Place::ResponseBody => &mut sets.bodies.patterns,
-                _ => continue,
-            };
-            if let Some(is) = &mut condition.is {
-                let known = set.iter().position(|text| *text == is.text);
-                is.in_set = Some(known.unwrap_or(set.len()));
-                if known.is_none() {
-                    set.push(is.text.clone());
-                }
-            }
-        }
-        sets
-    }
-
-    /// Compiles them.
-    ///
-    /// # Errors
-    /// Where the bound on all patterns together is reached.
-    pub(super) fn check(&self) -> Result<(), regex::Error> {
-        self.statuses.check()?;
-        self.bodies.check()
-    }
-}
-
-impl Set {
-    /// With the settings of [`compile`].
-    fn compile(&self) -> Result<RegexSet, regex::Error> {
-        RegexSetBuilder::new(&self.patterns)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(limits::FINGERPRINT_SET)
-            .dfa_size_limit(limits::FINGERPRINT_SET)
-            .build()
-    }
-
-    fn check(&self) -> Result<(), regex::Error> {
-        let compiled = self.compile()?;
-        self.compiled.get_or_init(|| Some(compiled));
-        Ok(())
-    }
-
-    fn matches(&self, value: &[u8]) -> Option<SetMatches> {
-        let compiled = self.compiled.get_or_init(|| self.compile().ok());
-        compiled.as_ref().map(|set| set.matches(value))
-    }
-}
-
-impl<'a> Facts<'a> {
-    pub(super) fn of(exchange: &'a Exchange, sets: &'a Sets) -> Self {
-        let request = exchange.request.as_deref();
-        let response = exchange.response.as_deref();
-        let shapes = |message: Option<&Message>| {
-            message.map_or(Shapes::ANY, |message| Shapes::in_head(&message.head))
-        };
-        let (body, body_is_whole) = response.map_or((&[][..], false), |r| body(&r.message));
-        let owner = exchange.server.owner.as_ref();
-        Self {
-            request,
-            response,
-            request_names: shapes(request.map(|r| &r.message)),
-            response_names: shapes(response.map(|r| &r.message)),
-            process: owner.map(|owner| &*owner.comm),
-            status: response.map(|r| r.status.to_string()).unwrap_or_default(),
-            body,
-            body_is_whole,
-            length: body_is_whole.then(|| body.len().to_string()),
-            sets,
-            statuses: OnceCell::new(),
-            bodies: OnceCell::new(),
-        }
-    }
-
-    /// Whether the status has the pattern at this place of its set.
-    pub(super) fn has_status(&self, place: usize) -> bool {
-        let status = self.status.as_bytes();
-        let found = self
-            .statuses
-            .get_or_init(|| self.sets.statuses.matches(status));
-        found.as_ref().is_some_and(|found| found.matched(place))
-    }
-
-    /// Whether the body has the pattern at this place of its set.
-    pub(super) fn has_body(&self, place: usize) -> bool {
-        let found = self
-            .bodies
-            .get_or_init(|| self.sets.bodies.matches(self.body));
-        found.as_ref().is_some_and(|found| found.matched(place))
-    }
-}
-
-/// The beginning of the content, and whether it is all of it.
-fn body(message: &Message) -> (&[u8], bool) {
-    let (bytes, whole) = match &message.body.decoded {
-        Some(decoded) => (decoded.bytes.as_slice(), decoded.complete),
-        None => {
-            let coded = message.head.values("content-encoding");
-            if coded
-                .into_iter()
-                .any(|c| !c.eq_ignore_ascii_case(b"identity"))
-            {
-                return (&[], false);
-            }
-            let kept = message.body.kept.as_slice();
-            (kept, kept.len() as u64 == message.body.wire_len())
-        }
-    };
-    let whole = whole && message.end == MessageEnd::Complete;
-    match bytes.get(..limits::FINGERPRINT_BODY) {
-        Some(start) => (start, whole && start.len() == bytes.len()),
-        None => (bytes, whole),
-    }
-}
-
-/// The values of the fields with these names, and their places.
-fn fields<'a>(
-    head: &'a Head,
-    names: &Names,
-    message: Side,
-) -> impl Iterator<Item = (&'a [u8], Option<Span>)> {
-    head.named(|field| names.contain(field))
-        .map(move |(index, value)| {
-            let part = Part::Field(index);
-            (value, Some(Span { message, part }))
-        })
-}
-
-/// The names of the cookies that are set, and the places of their fields.
-fn cookies(head: &Head) -> impl Iterator<Item = (&[u8], Option<Span>)> {
-    head.named(|field| field.eq_ignore_ascii_case(SET_COOKIE))
-        .map(|(index, value)| {
-            let name = value.split(|b| *b == b'=').next().unwrap_or_default();
-            let span = Span {
-                message: Side::Response,
-                part: Part::Field(index),
-            };
-            (name.trim_ascii(), Some(span))
-        })
 }

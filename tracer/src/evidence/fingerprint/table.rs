@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::Fingerprint;
-use super::condition::{Condition, Names, Pattern, Place};
+use super::condition::{Condition, Names, Place};
+use super::pattern::Pattern;
 use crate::limits;
 use crate::model::{CauseId, Kind, Product, Proves, Strength};
 
@@ -16,10 +17,10 @@ use crate::model::{CauseId, Kind, Product, Proves, Strength};
 pub struct TableError(String);
 
 impl TableError {
-    /// The patterns for bodies are good one by one, but not all at once.
+    /// The patterns for one place are good one by one, but not all at once.
     pub(super) fn together(error: regex::Error) -> Self {
         Self(format!(
-            "the fingerprints have too many patterns for bodies: {error}; remove some rows"
+            "the fingerprints have too many patterns for one place: {error}; remove some rows"
         ))
     }
 }

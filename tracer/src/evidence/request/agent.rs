@@ -2,11 +2,9 @@
 
 use std::sync::LazyLock;
 
-use regex::bytes::Regex;
-
 use super::super::note::{Notes, asked, quote};
 use super::super::parts::Parts;
-use super::super::text::lower;
+use super::super::pattern_set::PatternSet;
 use crate::model::{CauseId, Part, Strength};
 
 /// Longest user agent that is looked at, in bytes.
@@ -96,8 +94,7 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
             return;
         }
     };
-    let agent = lower(value, LOOKED_AT);
-    if let Some((_, kind)) = tool(&agent) {
+    if let Some(kind) = tool(value.get(..LOOKED_AT).unwrap_or(value)) {
         notes.add(
             "request.user_agent_tool",
             Strength::Weak,
@@ -108,17 +105,10 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     }
 }
 
-/// The first row of [`TOOLS`] that is in a user agent.
-fn tool(agent: &str) -> Option<&'static (&'static str, &'static str)> {
-    static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        let names: Vec<String> = TOOLS.iter().map(|(name, _)| regex::escape(name)).collect();
-        Regex::new(&names.join("|")).ok()
-    });
-    // Browsers have none of them, which one search tells. That it compiles does not depend on the
-    // input.
-    let any = ANY.as_ref();
-    if any.is_some_and(|any| !any.is_match(agent.as_bytes())) {
-        return None;
-    }
-    TOOLS.iter().find(|(name, _)| agent.contains(name))
+/// What it is by the first row of [`TOOLS`] that is in a user agent, in any letter case.
+fn tool(agent: &[u8]) -> Option<&'static str> {
+    static NAMES: LazyLock<PatternSet> =
+        LazyLock::new(|| PatternSet::new(TOOLS.iter().map(|(name, _)| regex::escape(name))));
+    let row = NAMES.all_in(agent).next()?;
+    TOOLS.get(row).map(|(_, kind)| *kind)
 }

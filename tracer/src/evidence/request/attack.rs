@@ -121,7 +121,7 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     }
 
     let mut left = LOOKED_AT;
-    for (index, field) in parts.head.fields().enumerate() {
+    for (index, field) in parts.fields.iter().enumerate() {
         let value = field.value.get(..FIELD_MAX).unwrap_or(field.value);
         if left < value.len() {
             break;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::super::names::{Kind, is};
+use super::super::names::Kind;
 use super::super::note::{Notes, asked};
 use super::super::parts::Parts;
 use crate::model::{CauseId, Part, Strength};
@@ -18,11 +18,11 @@ const NAME_MAX: usize = 64;
 /// A credential. Its value never leaves the gatherers.
 pub(in crate::evidence) struct Credential<'a> {
     /// What it is called: a header, parameter, field or cookie.
-    pub(in crate::evidence) name: String,
+    pub(in crate::evidence) name: Cow<'a, str>,
     /// Where it stands.
     pub(in crate::evidence) place: Place,
     /// What it is.
-    pub(in crate::evidence) value: Cow<'a, [u8]>,
+    pub(in crate::evidence) value: &'a [u8],
     /// Where it was read.
     pub(in crate::evidence) part: Part,
 }
@@ -123,15 +123,16 @@ pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &
         }
         return;
     };
-    let mut names: Vec<String> = credentials.iter().map(described).collect();
+    let mut names: Vec<_> = credentials.iter().map(described).collect();
     names.dedup();
     let more = names.len().saturating_sub(NAMED_MAX);
     names.truncate(NAMED_MAX);
-    let mut fact = format!("The request carries credentials: {}", names.join(", "));
-    if more > 0 {
-        fact.push_str(&format!(", and {more} more"));
-    }
-    fact.push('.');
+    let more = match more {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let names = names.join(", ");
+    let fact = ["The request carries credentials: ", &*names, &*more, "."].concat();
     notes.add(
         "request.credential",
         Strength::Fair,
@@ -143,13 +144,13 @@ pub(super) fn gather(parts: &Parts<'_>, credentials: &[Credential<'_>], notes: &
 
 /// Every credential, headers first.
 pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> {
-    let headers = parts.head.fields().enumerate();
+    let headers = parts.fields.iter().enumerate();
     let headers = headers
-        .filter(|(_, f)| is(Kind::CredentialHeader, f.name) && !f.value.is_empty())
+        .filter(|(_, f)| f.is(Kind::CredentialHeader) && !f.value.is_empty())
         .map(|(index, f)| Credential {
             name: name_of(f.name),
             place: Place::Header,
-            value: Cow::Borrowed(f.value),
+            value: f.value,
             part: Part::Field(index),
         });
     let pairs = [
@@ -160,11 +161,11 @@ pub(in crate::evidence) fn all<'p>(parts: &'p Parts<'_>) -> Vec<Credential<'p>> 
     let pairs = pairs.into_iter().flat_map(|(place, kind, pairs)| {
         pairs
             .iter()
-            .filter(move |pair| !pair.value.is_empty() && is(kind, &pair.name))
+            .filter(move |pair| !pair.value.is_empty() && pair.is(kind))
             .map(move |pair| Credential {
                 name: name_of(&pair.name),
                 place,
-                value: Cow::Borrowed(&*pair.value),
+                value: &pair.value,
                 part: pair.part,
             })
     });
@@ -222,22 +223,22 @@ fn matches(regex: &LazyLock<Option<Regex>>, name: &str) -> bool {
 }
 
 /// A name as it is told.
-fn name_of(name: &[u8]) -> String {
-    String::from_utf8_lossy(name.get(..NAME_MAX).unwrap_or(name)).into_owned()
+fn name_of(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(name.get(..NAME_MAX).unwrap_or(name))
 }
 
 /// What a credential is called in a fact: `Authorization (Bearer)`, `the cookie sessionid`.
-fn described(credential: &Credential<'_>) -> String {
-    let name = &credential.name;
+fn described<'c>(credential: &'c Credential<'_>) -> Cow<'c, str> {
+    let name = &*credential.name;
     match credential.place {
         Place::Header if name.eq_ignore_ascii_case("authorization") => {
-            let scheme = scheme(&credential.value).unwrap_or("a scheme of its own");
-            format!("{name} ({scheme})")
+            let scheme = scheme(credential.value).unwrap_or("a scheme of its own");
+            [name, " (", scheme, ")"].concat().into()
         }
-        Place::Header => name.clone(),
-        Place::Query => format!("the parameter {name}"),
-        Place::Body => format!("the field {name}"),
-        Place::Cookie => format!("the cookie {name}"),
+        Place::Header => name.into(),
+        Place::Query => ["the parameter ", name].concat().into(),
+        Place::Body => ["the field ", name].concat().into(),
+        Place::Cookie => ["the cookie ", name].concat().into(),
     }
 }
 

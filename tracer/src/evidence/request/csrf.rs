@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::names::{Kind, is};
+use super::super::names::Kind;
 use super::super::note::{Notes, asked};
 use super::super::parts::{Media, Parts};
 use super::super::text::{lower, percent_decode};
@@ -58,9 +58,9 @@ const DOUBLES: &[(&str, &[&str])] = &[
 /// A token of a request. Its value never leaves the gatherers.
 pub(in crate::evidence) struct Token<'a> {
     /// What its field is called, in lower case.
-    pub(in crate::evidence) name: String,
+    pub(in crate::evidence) name: Cow<'a, str>,
     /// What it is.
-    pub(in crate::evidence) value: Cow<'a, [u8]>,
+    pub(in crate::evidence) value: &'a [u8],
     /// Where it was read.
     pub(in crate::evidence) part: Part,
 }
@@ -77,11 +77,11 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
     let cookie = parts
         .cookies
         .iter()
-        .find(|c| is(Kind::CsrfCookie, &c.name))
+        .find(|c| c.is(Kind::CsrfCookie))
         .or_else(|| {
             let mut cookies = parts.cookies.iter();
             // A token may be kept in a session.
-            cookies.find(|c| is(Kind::SessionCookie, &c.name))
+            cookies.find(|c| c.is(Kind::SessionCookie))
         });
     let Some(cookie) = cookie else {
         notes.add(
@@ -124,20 +124,20 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
 
 /// The tokens in headers, body and query, in this order.
 pub(in crate::evidence) fn tokens<'p>(parts: &'p Parts<'_>) -> Vec<Token<'p>> {
-    let headers = parts.head.fields().enumerate();
+    let headers = parts.fields.iter().enumerate();
     let headers = headers
-        .filter(|(_, f)| is(Kind::CsrfHeader, f.name) && !f.value.is_empty())
+        .filter(|(_, f)| f.is(Kind::CsrfHeader) && !f.value.is_empty())
         .map(|(index, f)| Token {
             name: lower(f.name, 64),
-            value: Cow::Borrowed(f.value),
+            value: f.value,
             part: Part::Field(index),
         });
     let pairs = parts.form.iter().chain(&parts.query);
     let pairs = pairs
-        .filter(|pair| is(Kind::CsrfField, &pair.name) && !pair.value.is_empty())
+        .filter(|pair| pair.is(Kind::CsrfField) && !pair.value.is_empty())
         .map(|pair| Token {
             name: lower(&pair.name, 64),
-            value: Cow::Borrowed(&*pair.value),
+            value: &pair.value,
             part: pair.part,
         });
     headers.chain(pairs).collect()
@@ -201,8 +201,8 @@ fn mismatch<'t, 'p>(
             .cookies
             .iter()
             .find(|c| lower(&c.name, 64) == *cookie)?;
-        let sent = tokens.iter().find(|t| names.contains(&t.name.as_str()))?;
-        (!same(&held.value, &sent.value)).then_some((*cookie, sent))
+        let sent = tokens.iter().find(|t| names.contains(&&*t.name))?;
+        (!same(&held.value, sent.value)).then_some((*cookie, sent))
     })
 }
 

@@ -1,18 +1,19 @@
 //! Where the page that made the request comes from: `Origin`, `Referer`, `Sec-Fetch-Site`.
 
-use super::super::Scene;
+use std::borrow::Cow;
+
 use super::super::note::{Notes, asked, quote};
 use super::super::parts::Parts;
 use super::super::text::{authority, comparable_host, holds};
+use super::super::{Scene, Site};
 use crate::limits::PREFLIGHT_WAIT;
 use crate::model::{CauseId, Hop, Part, Preflight, Strength};
 
 /// Compares what the browser says with the host that this hop was asked for.
-pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: &mut Notes<'_>) {
-    let hosts = hosts(parts);
-    let outer = || outer_hosts(scene, index);
-    origin(parts, &hosts, outer, notes);
-    referer(parts, &hosts, outer, notes);
+pub(super) fn gather(scene: &Scene<'_>, site: &Site<'_>, parts: &Parts<'_>, notes: &mut Notes<'_>) {
+    let outer = || outer_hosts(scene, site.at);
+    origin(parts, outer, notes);
+    referer(parts, outer, notes);
     if let Some((at, site)) = parts.field("sec-fetch-site")
         && matches!(site, b"cross-site" | b"same-site")
     {
@@ -41,46 +42,44 @@ pub(super) fn gather(scene: &Scene<'_>, index: usize, parts: &Parts<'_>, notes: 
             ),
         );
     }
-    if index == scene.chain.reported_at() {
+    if scene.is_reported(site) {
         preflight(scene.preflight, parts, notes);
     }
 }
 
 /// The preflight of this request, or the request that this preflight asks for.
 fn preflight(known: Preflight, parts: &Parts<'_>, notes: &mut Notes<'_>) {
-    let method = parts.field("access-control-request-method");
-    let it = method.map_or_else(|| "request".to_owned(), |(_, method)| quote(method));
+    let it = || {
+        let method = parts.field("access-control-request-method");
+        method.map_or_else(|| "request".to_owned(), |(_, method)| quote(method))
+    };
     let seconds = PREFLIGHT_WAIT.as_secs();
-    let open = "request.preflight_open";
-    let untold = format!("Whether the {it} that it asks for came all the same cannot be told");
+    let open = |why: &str| {
+        let it = it();
+        let untold = format!("Whether the {it} that it asks for came all the same cannot be told");
+        ("request.preflight_open", format!("{untold}: {why}."))
+    };
     let (id, fact) = match known {
         Preflight::NotSeen => return,
         Preflight::Followed => (
             "request.preflight_followed",
             format!(
-                "The {it} that it asks for came all the same, from the same sender: no browser \
-                 sends it after a refusal."
+                "The {} that it asks for came all the same, from the same sender: no browser sends \
+                 it after a refusal.",
+                it()
             ),
         ),
         Preflight::Unfollowed => (
             "request.preflight_unfollowed",
             format!(
-                "The {it} that it asks for never came here: not within {seconds} s, and nothing \
-                 is known to be lost. A browser gives up where its question is refused."
+                "The {} that it asks for never came here: not within {seconds} s, and nothing is \
+                 known to be lost. A browser gives up where its question is refused.",
+                it()
             ),
         ),
-        Preflight::Ended => (
-            open,
-            format!("{untold}: it was not watched for {seconds} s after."),
-        ),
-        Preflight::Lost => (
-            open,
-            format!("{untold}: something was lost, or could not be read, meanwhile."),
-        ),
-        Preflight::Partial => (
-            open,
-            format!("{untold}: the capture holds only some of the requests."),
-        ),
+        Preflight::Ended => open(&format!("it was not watched for {seconds} s after")),
+        Preflight::Lost => open("something was lost, or could not be read, meanwhile"),
+        Preflight::Partial => open("the capture holds only some of the requests"),
         Preflight::Refused => (
             "request.preflight_refused",
             "The preflight for it was refused just before: no browser sends it then.".to_owned(),
@@ -93,12 +92,7 @@ fn preflight(known: Preflight, parts: &Parts<'_>, notes: &mut Notes<'_>) {
     notes.add(id, Strength::Weak, None, None, fact);
 }
 
-fn origin(
-    parts: &Parts<'_>,
-    hosts: &[String],
-    outer: impl Fn() -> Vec<String>,
-    notes: &mut Notes<'_>,
-) {
+fn origin<'a>(parts: &Parts<'_>, outer: impl Fn() -> Vec<Cow<'a, str>>, notes: &mut Notes<'_>) {
     let Some((field, origin)) = parts.field("origin") else {
         return;
     };
@@ -108,12 +102,12 @@ fn origin(
         notes.add("request.origin_null", Strength::Weak, None, at, fact);
         return;
     }
-    let Some(from) = authority(origin).filter(|_| !hosts.is_empty()) else {
+    let hosts = hosts(parts);
+    let Some((from, first)) = authority(origin).zip(hosts.first()) else {
         return;
     };
     let host = comparable_host(from);
     if !hosts.contains(&host) {
-        let asked_for = hosts.first().map_or("", String::as_str);
         let (cause, why) = if outer().contains(&host) {
             // The client was right: a proxy changed the host on the way.
             (CauseId::CsrfToken, ": a proxy in front changed the Host")
@@ -128,7 +122,7 @@ fn origin(
             format!(
                 "The Origin is of the host {}, but the request is for {}{why}.",
                 quote(from),
-                quote(asked_for.as_bytes())
+                quote(first.as_bytes())
             ),
         );
     } else if origin
@@ -147,12 +141,7 @@ fn origin(
     }
 }
 
-fn referer(
-    parts: &Parts<'_>,
-    hosts: &[String],
-    outer: impl Fn() -> Vec<String>,
-    notes: &mut Notes<'_>,
-) {
+fn referer<'a>(parts: &Parts<'_>, outer: impl Fn() -> Vec<Cow<'a, str>>, notes: &mut Notes<'_>) {
     let Some((field, referer)) = parts.field("referer") else {
         let fact = "The request has no Referer.";
         notes.add("request.referer_missing", Strength::Weak, None, None, fact);
@@ -162,6 +151,7 @@ fn referer(
         return;
     };
     let host = comparable_host(from);
+    let hosts = hosts(parts);
     if !hosts.is_empty() && !hosts.contains(&host) && !outer().contains(&host) {
         notes.add(
             "request.referer_foreign",
@@ -174,13 +164,12 @@ fn referer(
 }
 
 /// The hosts that the request was made for, as far as this hop is told.
-fn hosts(parts: &Parts<'_>) -> Vec<String> {
-    let head = parts.head;
-    let forwarded = head
+fn hosts<'a>(parts: &Parts<'a>) -> Vec<Cow<'a, str>> {
+    let forwarded = parts
         .values("x-forwarded-host")
-        .chain(head.values("x-original-host"))
+        .chain(parts.values("x-original-host"))
         .flat_map(|value| value.split(|b| *b == b','));
-    let parameters = head.values("forwarded").flat_map(|value| {
+    let parameters = parts.values("forwarded").flat_map(|value| {
         value
             .split(|b| matches!(b, b',' | b';'))
             .map(<[u8]>::trim_ascii)
@@ -205,8 +194,8 @@ fn hosts(parts: &Parts<'_>) -> Vec<String> {
 }
 
 /// The hosts that the hops nearer to the client were asked for.
-fn outer_hosts(scene: &Scene<'_>, index: usize) -> Vec<String> {
-    let host = |hop: &Hop| {
+fn outer_hosts<'a>(scene: &Scene<'a>, index: usize) -> Vec<Cow<'a, str>> {
+    let host = |hop: &'a Hop| {
         let request = hop.exchange.request.as_deref()?;
         request.host().map(comparable_host)
     };
@@ -215,7 +204,7 @@ fn outer_hosts(scene: &Scene<'_>, index: usize) -> Vec<String> {
 
 /// Whether a proxy in front says that the client came by TLS.
 fn said_to_be_https(parts: &Parts<'_>) -> bool {
-    let says = |name: &str, word: &str| parts.head.values(name).any(|value| holds(value, word));
+    let says = |name: &str, word: &str| parts.values(name).any(|value| holds(value, word));
     says("x-forwarded-proto", "https")
         || says("x-forwarded-protocol", "https")
         || says("x-forwarded-scheme", "https")

@@ -78,6 +78,6 @@ pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
 
 fn is_hidden(segment: &[u8]) -> bool {
     let name = lower(segment, 256);
-    let dotted = name.starts_with('.') && !matches!(name.as_str(), "." | ".." | ".well-known");
-    dotted || DENIED.contains(&name.as_str()) || DENIED_ENDS.iter().any(|end| name.ends_with(end))
+    let dotted = name.starts_with('.') && !matches!(&*name, "." | ".." | ".well-known");
+    dotted || DENIED.contains(&&*name) || DENIED_ENDS.iter().any(|end| name.ends_with(end))
 }

@@ -10,16 +10,18 @@ const SKEW_MAX: u64 = 300;
 
 /// Looks at the times of a signature in `Authorization` and in the query.
 pub(super) fn gather(parts: &Parts<'_>, notes: &mut Notes<'_>) {
-    let now = parts.exchange.response.as_deref().map_or_else(
-        || seconds(parts.request.message.started_at),
-        |answer| answer_time(&answer.message),
-    );
+    let now = || {
+        parts.exchange.response.as_deref().map_or_else(
+            || seconds(parts.request.message.started_at),
+            |answer| answer_time(&answer.message),
+        )
+    };
     signed_header(parts, now, notes);
     signed_query(parts, now, notes);
 }
 
 /// `Authorization: AWS4-HMAC-SHA256 …` with the time in `X-Amz-Date` or `Date`.
-fn signed_header(parts: &Parts<'_>, now: i64, notes: &mut Notes<'_>) {
+fn signed_header(parts: &Parts<'_>, now: impl Fn() -> i64, notes: &mut Notes<'_>) {
     let signed = parts
         .field("authorization")
         .is_some_and(|(_, value)| value.starts_with(b"AWS4-") || value.starts_with(b"GOOG4-"));
@@ -32,6 +34,7 @@ fn signed_header(parts: &Parts<'_>, now: i64, notes: &mut Notes<'_>) {
             let (index, value) = parts.field(name)?;
             Some((index, compact(value).or_else(|| http_date(value))?))
         });
+    let now = now();
     if let Some((index, date)) = date.filter(|(_, date)| date.abs_diff(now) > SKEW_MAX) {
         let way = if date < now { "before" } else { "after" };
         skewed(date, now, way, asked(Part::Field(index)), notes);
@@ -40,33 +43,37 @@ fn signed_header(parts: &Parts<'_>, now: i64, notes: &mut Notes<'_>) {
 
 /// A presigned URL. It is meant to be used later than it was signed, so only its end counts, and a
 /// beginning that is still to come.
-fn signed_query(parts: &Parts<'_>, now: i64, notes: &mut Notes<'_>) {
+fn signed_query(parts: &Parts<'_>, now: impl Fn() -> i64, notes: &mut Notes<'_>) {
     let at = asked(Part::StartLine);
-    for maker in ["x-amz-", "x-goog-"] {
-        let of = |name: &str| value(&parts.query, &format!("{maker}{name}"));
-        let Some(date) = of("date").and_then(|pair| compact(&pair.value)) else {
+    let of = |name| value(&parts.query, name);
+    for (date, expires) in [
+        ("x-amz-date", "x-amz-expires"),
+        ("x-goog-date", "x-goog-expires"),
+    ] {
+        let Some(date) = of(date).and_then(|pair| compact(&pair.value)) else {
             continue;
         };
+        let now = now();
         if date > now && date.abs_diff(now) > SKEW_MAX {
             skewed(date, now, "after", at, notes);
         }
-        let lifetime = of("expires").and_then(|pair| number(&pair.value));
+        let lifetime = of(expires).and_then(|pair| number(&pair.value));
         if let Some(end) = lifetime.map(|lifetime| date.saturating_add(lifetime)) {
             expired(end, now, at, notes);
         }
     }
-    if value(&parts.query, "sig").is_some() {
+    if of("sig").is_some() {
         // A shared access signature of Azure storage.
-        let end = value(&parts.query, "se").and_then(|pair| iso(&pair.value));
-        expired(end.unwrap_or(i64::MAX), now, at, notes);
+        let end = of("se").and_then(|pair| iso(&pair.value));
+        expired(end.unwrap_or(i64::MAX), now(), at, notes);
     }
     let signed = ["signature", "md5", "hash", "hmac"]
         .into_iter()
-        .any(|name| value(&parts.query, name).is_some());
+        .any(|name| of(name).is_some());
     if signed {
         // CloudFront, S3 before its version 4, Laravel, nginx's secure_link.
-        let end = value(&parts.query, "expires").and_then(|pair| number(&pair.value));
-        expired(end.unwrap_or(i64::MAX), now, at, notes);
+        let end = of("expires").and_then(|pair| number(&pair.value));
+        expired(end.unwrap_or(i64::MAX), now(), at, notes);
     }
 }
 

@@ -2,7 +2,7 @@ mod tokens;
 
 use proptest::prelude::*;
 
-use super::super::tests::trial::{gathered, of, post, to};
+use super::super::tests::trial::{gathered, of, post, site, to};
 use super::{GATHERER, Scene};
 use crate::evidence::fingerprint::Fingerprints;
 use crate::model::{CauseId, Chain, Evidence, Exchange, MessageEnd, Pace, Part, Preflight};
@@ -327,7 +327,7 @@ fn a_preflight_and_its_request_are_told_together() {
         };
         let gathered = |hop| {
             let mut evidence = Vec::new();
-            (GATHERER.gather)(&scene, hop, &mut evidence);
+            (GATHERER.gather)(&scene, &site(&chain, hop), &mut evidence);
             evidence
         };
         let (first, second) = (gathered(0), gathered(1));

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::super::names::{Kind, Kinds};
 use super::super::note::{Notes, answered, quote};
 use super::super::parts::content;
 use super::super::text::lower;
@@ -95,6 +96,11 @@ static PATTERNS: LazyLock<Vec<Option<Regex>>> = LazyLock::new(|| {
     PAGES.iter().map(|(pattern, ..)| regex(pattern)).collect()
 });
 
+/// Whether a field of this name, in lower case, has an id.
+pub(in crate::evidence) fn is_header(name: &str) -> bool {
+    FIELDS.iter().any(|(known, _)| *known == name)
+}
+
 /// Tells what can be asked for, and where.
 pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
     let mut told = 0;
@@ -121,7 +127,8 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
             ),
         );
     }
-    for (index, field) in response.message.head.fields().enumerate() {
+    let fields = response.message.head.fields().enumerate();
+    for (index, field) in fields.filter(|(_, f)| Kinds::of(f.name).has(Kind::ReferenceHeader)) {
         let name = lower(field.name, 64);
         let known = FIELDS.iter().find(|(known, _)| *known == name);
         let is_id = (1..=ID_MAX).contains(&field.value.len());

@@ -1,9 +1,10 @@
 //! In what two requests differ, and how to say it.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use super::super::parts::Parts;
-use super::traits::{Named, Traits};
+use super::named::Named;
+use super::traits::Traits;
 use crate::model::Part;
 
 /// A body is larger in a way that matters beyond this many bytes, and this many times the other.
@@ -35,10 +36,18 @@ pub(super) enum Topic<'a> {
     UserAgent,
 }
 
-impl fmt::Display for Topic<'_> {
-    /// As the ids of evidence have it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Topic<'_> {
+    /// The id of a piece of evidence: this, and what differs.
+    pub(super) fn id(&self, start: &str) -> String {
+        let (of_field, name) = match self {
+            Self::Header(name) => ("header_", *name),
+            other => ("", other.name()),
+        };
+        [start, of_field, name].concat()
+    }
+
+    const fn name(&self) -> &str {
+        match self {
             Self::Body => "body",
             Self::BodySize => "body_size",
             Self::BodyType => "body_type",
@@ -49,22 +58,26 @@ impl fmt::Display for Topic<'_> {
             Self::CredentialOther => "credential_other",
             Self::CsrfMissing => "csrf_missing",
             Self::CsrfOther => "csrf_other",
-            Self::Header(name) => return write!(f, "header_{name}"),
+            Self::Header(name) => name,
             Self::Hop => "hop",
             Self::Origin => "origin",
             Self::Path => "path",
             Self::Query => "query",
             Self::Referer => "referer",
             Self::UserAgent => "user_agent",
-        })
+        }
     }
 }
 
 /// In what `this` differs from `other`.
-pub(super) fn differences<'a>(this: &'a Traits, other: &'a Traits) -> Vec<Topic<'a>> {
+pub(super) fn differences<'a>(this: &'a Traits<'_>, other: &'a Traits<'_>) -> Vec<Topic<'a>> {
     let mut found = Vec::new();
-    found.extend(body(this, other));
-    found.extend((this.client != other.client).then_some(Topic::Client));
+    if let Some(topic) = body(this, other) {
+        found.push(topic);
+    }
+    if this.client != other.client {
+        found.push(Topic::Client);
+    }
     let values = [
         (
             (&this.cookies, &other.cookies),
@@ -81,13 +94,13 @@ pub(super) fn differences<'a>(this: &'a Traits, other: &'a Traits) -> Vec<Topic<
     ];
     for ((here, there), [missing, not_the_same]) in values {
         if here != there {
-            let lacks = lacking(here, there).next().is_some();
+            let lacks = here.lacking(there).next().is_some();
             found.push(if lacks { missing } else { not_the_same });
         }
     }
     if this.fields != other.fields {
-        let more = lacking(&this.fields, &other.fields);
-        let names = differing(&this.fields, &other.fields).chain(more);
+        let more = this.fields.lacking(&other.fields);
+        let names = this.fields.differing(&other.fields).chain(more);
         found.extend(names.map(Topic::Header));
     }
     let programs = this.program.as_ref().zip(other.program.as_ref());
@@ -100,13 +113,16 @@ pub(super) fn differences<'a>(this: &'a Traits, other: &'a Traits) -> Vec<Topic<
         (this.referer != other.referer, Topic::Referer),
         (this.user_agent != other.user_agent, Topic::UserAgent),
     ];
-    let rest = rest.into_iter().filter(|(differs, _)| *differs);
-    found.extend(rest.map(|(_, topic)| topic));
+    for (differs, topic) in rest {
+        if differs {
+            found.push(topic);
+        }
+    }
     found
 }
 
 /// The type, else the size, else the content.
-fn body(this: &Traits, other: &Traits) -> Option<Topic<'static>> {
+fn body(this: &Traits<'_>, other: &Traits<'_>) -> Option<Topic<'static>> {
     let (here, there) = (this.body_size, other.body_size);
     if this.body_type != other.body_type {
         Some(Topic::BodyType)
@@ -117,24 +133,10 @@ fn body(this: &Traits, other: &Traits) -> Option<Topic<'static>> {
     }
 }
 
-/// The names that are there and not here.
-fn lacking<'a>(here: &Named, there: &'a Named) -> impl Iterator<Item = &'a str> {
-    let names = there.keys().map(String::as_str);
-    names.filter(|name| !here.contains_key(*name))
-}
-
-/// The names that are here and not there, or there with another value.
-fn differing<'a>(here: &'a Named, there: &Named) -> impl Iterator<Item = &'a str> {
-    let differ = here
-        .iter()
-        .filter(|(name, value)| there.get(*name) != Some(value));
-    differ.map(|(name, _)| name.as_str())
-}
-
 /// A difference, in words that complete "It is refused, and …".
 pub(super) struct Difference {
     /// What differs.
-    pub(super) says: String,
+    pub(super) says: Cow<'static, str>,
     /// Where, in the refused request.
     pub(super) part: Option<Part>,
 }
@@ -143,25 +145,23 @@ impl Difference {
     /// Of a request, whose `parts` these are, in one of the [`differences`] from another.
     pub(super) fn of(
         topic: Topic<'_>,
-        (this, parts): (&Traits, &Parts<'_>),
-        other: &Traits,
+        (this, parts): (&Traits<'_>, &Parts<'_>),
+        other: &Traits<'_>,
     ) -> Self {
         let field = |name| parts.field(name).map(|(at, _)| Part::Field(at));
         let content = || Some(Part::Body(0, parts.content.len()));
-        let (says, part) = match topic {
-            Topic::Body => ("its body is another one".to_owned(), content()),
-            Topic::BodySize => (
-                format!(
-                    "its body is larger: {} bytes, not {}",
-                    this.body_size, other.body_size
-                ),
-                content(),
-            ),
+        let (says, part): (Cow<'static, str>, _) = match topic {
+            Topic::Body => ("its body is another one".into(), content()),
+            Topic::BodySize => {
+                let (here, there) = (this.body_size, other.body_size);
+                let says = format!("its body is larger: {here} bytes, not {there}");
+                (says.into(), content())
+            }
             Topic::BodyType => (
-                "its Content-Type is another one".to_owned(),
+                "its Content-Type is another one".into(),
                 field("content-type"),
             ),
-            Topic::Client => ("it comes from another client address".to_owned(), None),
+            Topic::Client => ("it comes from another client address".into(), None),
             Topic::CookieMissing => (lacks("a cookie", &this.cookies, &other.cookies), None),
             Topic::CookieOther => (has("a cookie", &this.cookies, &other.cookies), None),
             Topic::CredentialMissing => (
@@ -177,25 +177,25 @@ impl Difference {
             Topic::Header(name) => {
                 let (here, there) = (this.fields.get(name), other.fields.get(name));
                 let says = match (here, there) {
-                    (None, _) => format!("it has no field {name}"),
-                    (_, None) => format!("it has a field {name}"),
-                    _ => format!("its field {name} has another value"),
+                    (None, _) => ["it has no field ", name, ""],
+                    (_, None) => ["it has a field ", name, ""],
+                    _ => ["its field ", name, " has another value"],
                 };
-                (says, field(name))
+                (says.concat().into(), field(name))
             }
-            Topic::Hop => ("another server answered it".to_owned(), None),
+            Topic::Hop => ("another server answered it".into(), None),
             Topic::Origin => (
-                "it comes from another Origin, or from none".to_owned(),
+                "it comes from another Origin, or from none".into(),
                 field("origin"),
             ),
-            Topic::Path => ("its path is another one".to_owned(), Some(Part::StartLine)),
-            Topic::Query => ("its query is another one".to_owned(), Some(Part::StartLine)),
+            Topic::Path => ("its path is another one".into(), Some(Part::StartLine)),
+            Topic::Query => ("its query is another one".into(), Some(Part::StartLine)),
             Topic::Referer => (
-                "its Referer is of another host, or missing".to_owned(),
+                "its Referer is of another host, or missing".into(),
                 field("referer"),
             ),
             Topic::UserAgent => (
-                "its User-Agent is another one, or missing".to_owned(),
+                "its User-Agent is another one, or missing".into(),
                 field("user-agent"),
             ),
         };
@@ -203,14 +203,25 @@ impl Difference {
     }
 }
 
-fn lacks(what: &str, here: &Named, there: &Named) -> String {
-    let names = lacking(here, there).take(NAMES_MAX);
-    let names = names.collect::<Vec<_>>().join(", ");
-    format!("it lacks {what} that is there: {names}")
+fn lacks(what: &str, here: &Named<'_>, there: &Named<'_>) -> Cow<'static, str> {
+    let names = list(here.lacking(there));
+    ["it lacks ", what, " that is there: ", &*names]
+        .concat()
+        .into()
 }
 
-fn has(what: &str, here: &Named, there: &Named) -> String {
-    let names = differing(here, there).take(NAMES_MAX);
-    let names = names.collect::<Vec<_>>().join(", ");
-    format!("it has another value, or one more, of {what}: {names}")
+fn has(what: &str, here: &Named<'_>, there: &Named<'_>) -> Cow<'static, str> {
+    let names = list(here.differing(there));
+    let says = [
+        "it has another value, or one more, of ",
+        what,
+        ": ",
+        &*names,
+    ];
+    says.concat().into()
+}
+
+/// Some names, as a sentence has them.
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.take(NAMES_MAX).collect::<Vec<_>>().join(", ")
 }

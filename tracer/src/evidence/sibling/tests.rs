@@ -1,4 +1,4 @@
-use super::super::tests::trial::{gathered, of, post, sibling, to};
+use super::super::tests::trial::{gathered, of, post, sibling, site, to};
 use super::GATHERER;
 use crate::model::{Chain, Evidence, Exchange, Hop, Strength};
 use crate::testing::{owner, response};
@@ -202,9 +202,9 @@ fn only_the_reported_hop_is_compared() {
         preflight: crate::model::Preflight::default(),
     };
     let mut evidence = Vec::new();
-    (GATHERER.gather)(&scene, 1, &mut evidence);
+    (GATHERER.gather)(&scene, &site(&chain, 1), &mut evidence);
     assert!(evidence.is_empty());
-    (GATHERER.gather)(&scene, 0, &mut evidence);
+    (GATHERER.gather)(&scene, &site(&chain, 0), &mut evidence);
     let fact = &of(&evidence, "sibling.found").unwrap().fact;
     assert_eq!(
         fact,
@@ -250,7 +250,7 @@ fn differences_are_told_in_the_order_of_their_ids() {
     ];
     let mut sorted = topics;
     sorted.sort_unstable();
-    let mut names = topics.map(|topic| topic.to_string());
+    let mut names = topics.map(|topic| topic.id(""));
     names.sort_unstable();
-    assert_eq!(sorted.map(|topic| topic.to_string()), names);
+    assert_eq!(sorted.map(|topic| topic.id("")), names);
 }

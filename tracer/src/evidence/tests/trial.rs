@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::sibling::Sibling;
-use super::super::{Gatherer, Scene};
+use super::super::{Gatherer, Scene, Site};
 use crate::model::{Chain, Evidence, Exchange, Pace, Preflight};
 use crate::testing::{exchange, request_bytes, response};
 
@@ -25,8 +25,13 @@ pub(in crate::evidence) fn gathered(
         preflight: Preflight::default(),
     };
     let mut evidence = Vec::new();
-    (gatherer.gather)(&scene, chain.reported_at(), &mut evidence);
+    (gatherer.gather)(&scene, &site(chain, chain.reported_at()), &mut evidence);
     evidence
+}
+
+/// The hop at this place of a chain.
+pub(in crate::evidence) fn site(chain: &Chain, at: usize) -> Site<'_> {
+    Site::of(at, chain.hop(at).unwrap())
 }
 
 /// An exchange that passed.
