@@ -124,6 +124,13 @@ fn words_of_every_topic() {
             "permission",
         ),
         ("This action is unauthorized.", "permission"),
+        (r#"{"error":"You do not own this order"}"#, "permission"),
+        (
+            r#"{"reason":"order belongs to another customer"}"#,
+            "permission",
+        ),
+        ("Only the owner of a project can delete it", "permission"),
+        ("You are not a member of this organisation", "permission"),
         (r#"{"message":"Your IP address is not allowed"}"#, "ip"),
         ("Requests from your country are blocked", "ip"),
         ("Invalid CORS request", "origin"),
@@ -175,6 +182,7 @@ fn words_that_say_nothing() {
         "<!-- invalid token -->no",
         "<style>.captcha{}</style",
         "Our rate limits are documented here.",
+        "This site belongs to the Example group. Only members of staff answer mail.",
         "Your IP: 203.0.113.9. Access is denied.",
     ] {
         let ids = ids(answer("", text.as_bytes()), "words");

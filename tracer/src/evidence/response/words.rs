@@ -226,6 +226,18 @@ const ROWS: &[Row] = &[
     row(
         "response.words_permission",
         AppAuthorization,
+        Strong,
+        r"\byou\s+(?:do\s+not|don't)\s+own\b|\byou\s+are\s+not\s+(?:an?\s+|the\s+)?(?:owner|author|member|editor|admin\w*)\b|\bonly\s+(?:the\s+)?(?:owners?|authors?|members?|editors?|admin\w*)\s+(?:\w+\s+){0,4}?(?:can|may)\b|\b(?:does|do)\s+not\s+belong\s+to\s+you\b",
+    ),
+    row(
+        "response.words_permission",
+        AppAuthorization,
+        Fair,
+        r"\bbelongs?\s+to\s+(?:another|a\s+different|someone\s+else|somebody\s+else)\b|\b(?:does|do)\s+not\s+belong\s+to\b|\bnot\s+(?:owned\s+by|the\s+owner)\b",
+    ),
+    row(
+        "response.words_permission",
+        AppAuthorization,
         Fair,
         r"\binsufficient[\s_]+(?:permissions?|privileges?|rights)\b|\bpermission[\s_]denied\b|\bno\s+permission\b|\baccess_denied\b|\bforbidden\s+resource\b|\byou\s+cannot\s+consume\s+this\s+service\b|\bsqlstate\s*42501\b|\bpermission\s+denied\s+for\s+(?:table|relation|schema)",
     ),
