@@ -23,14 +23,16 @@ mod form;
 mod mask;
 mod names;
 mod scan;
+mod sweep;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::memo::Memo;
 use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
-use mask::{Masks, Sweeper};
+use mask::Masks;
 use names::Place;
+use sweep::Sweeper;
 
 /// Whether outputs show secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +55,30 @@ pub struct Redactor {
 struct Replaced {
     exchange: Arc<Exchange>,
     found: Masks,
+    /// Without their repetitions.
+    swept: Arc<Exchange>,
+}
+
+impl Replaced {
+    fn new(passed: &Exchange) -> Self {
+        let (mut exchange, mut found) = (passed.clone(), Masks::default());
+        replace(&mut exchange, &mut found);
+        let exchange = Arc::new(exchange);
+        Self {
+            swept: swept(&exchange, &found.sweeper()),
+            exchange,
+            found,
+        }
+    }
+
+    /// Without repetitions of any secret of a case, among which are its own.
+    fn swept(&self, masks: &Masks, sweeper: &Sweeper<'_>) -> Arc<Exchange> {
+        if holds(&self.exchange, &masks.sweeper_beside(&self.found)) {
+            swept(&self.exchange, sweeper)
+        } else {
+            Arc::clone(&self.swept)
+        }
+    }
 }
 
 impl Redactor {
@@ -63,25 +89,20 @@ impl Redactor {
             masks.make_room();
             replace(exchange, &mut masks);
         }
-        for sibling in &mut case.siblings {
-            let replaced = self.siblings.of(sibling, |passed| {
-                let (mut exchange, mut found) = (Exchange::clone(passed), Masks::default());
-                replace(&mut exchange, &mut found);
-                Replaced {
-                    exchange: Arc::new(exchange),
-                    found,
-                }
-            });
+        let siblings = case.siblings.iter();
+        let siblings: Vec<_> = siblings
+            .map(|passed| self.siblings.of(passed, |passed| Replaced::new(passed)))
+            .collect();
+        for sibling in &siblings {
             masks.make_room();
-            masks.remember(&replaced.found);
-            *sibling = Arc::clone(&replaced.exchange);
+            masks.remember(&sibling.found);
         }
-        sweep_case(case, &mut masks);
+        sweep_case(case, &siblings, &mut masks);
     }
 }
 
 /// Replaces the secrets that show in sentences, and every repetition of one.
-fn sweep_case(case: &mut Case, masks: &mut Masks) {
+fn sweep_case(case: &mut Case, siblings: &[Arc<Replaced>], masks: &mut Masks) {
     for sentence in sentences(case) {
         if let Cow::Owned(masked) = scan::text(sentence.as_bytes(), masks) {
             *sentence = String::from_utf8_lossy(&masked).into_owned();
@@ -91,11 +112,8 @@ fn sweep_case(case: &mut Case, masks: &mut Masks) {
     for exchange in hops(case) {
         sweep(exchange, &sweeper);
     }
-    for sibling in &mut case.siblings {
-        if holds(sibling, &sweeper) {
-            sweep(Arc::make_mut(sibling), &sweeper);
-        }
-    }
+    let siblings = siblings.iter();
+    case.siblings = siblings.map(|s| s.swept(masks, &sweeper)).collect();
     for sentence in sentences(case) {
         if let Cow::Owned(swept) = sweeper.sweep(sentence.as_bytes()) {
             *sentence = String::from_utf8_lossy(&swept).into_owned();
@@ -271,9 +289,11 @@ fn body(body: &Body, head: &Head, masks: &mut Masks) -> Body {
 /// Content of the media type `kind`; its own look counts for more than what the header calls it,
 /// as JSON is often sent as a form.
 fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
-    let kind = kind.to_ascii_lowercase();
-    let by_structure = if kind.starts_with(b"multipart/") || bytes.starts_with(b"--") {
-        form::multipart(bytes, &kind, masks)
+    let is_multipart = kind
+        .get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
+    let by_structure = if is_multipart || bytes.starts_with(b"--") {
+        form::multipart(bytes, masks)
     } else if form::looks_like_form(bytes) {
         form::urlencoded(bytes, masks)
     } else {
@@ -299,6 +319,15 @@ fn message_holds(message: &Message, sweeper: &Sweeper<'_>) -> bool {
         .into_iter()
         .chain(decoded)
         .any(|bytes| sweeper.finds(bytes))
+}
+
+/// The exchange without repetitions of secrets; itself where there is none.
+fn swept(exchange: &Arc<Exchange>, sweeper: &Sweeper<'_>) -> Arc<Exchange> {
+    let mut swept = Arc::clone(exchange);
+    if holds(exchange, sweeper) {
+        sweep(Arc::make_mut(&mut swept), sweeper);
+    }
+    swept
 }
 
 /// Replaces every repetition of a secret.
