@@ -43,7 +43,8 @@ pub(super) fn url<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
     if rest.is_empty() {
         return path;
     }
-    let mut out = path.into_owned();
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(&path);
     pairs(rest, b"?&;#", &mut out, masks);
     Cow::Owned(out)
 }
@@ -426,22 +427,17 @@ impl Delimiter {
     /// The quote that ends the string which begins at `start`.
     fn end(&self, bytes: &[u8], start: usize, within: usize) -> Option<usize> {
         let limit = start.saturating_add(within).min(bytes.len());
-        let mut backslashes = 0;
-        for (i, &byte) in bytes.get(start..limit)?.iter().enumerate() {
-            if byte == b'\\' {
-                backslashes += 1;
-                continue;
-            }
-            let ends = match self.backslashes {
+        let text = bytes.get(start..limit)?;
+        let ends = |quote: &usize| {
+            let before = text.get(..*quote).unwrap_or_default();
+            let backslashes = before.iter().rev().take_while(|b| **b == b'\\').count();
+            match self.backslashes {
                 0 => backslashes % 2 == 0,
                 level => backslashes <= level,
-            };
-            if byte == self.quote && ends {
-                return Some(start + i);
             }
-            backslashes = 0;
-        }
-        None
+        };
+        let end = memchr::memchr_iter(self.quote, text).find(ends)?;
+        Some(start + end)
     }
 }
 
