@@ -39,7 +39,7 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
         while self.left == 0 {
             let rest = self.bytes.get(self.next..).filter(|r| !r.is_empty())?;
             self.left = match rest.first_chunk() {
-                Some(block) => self.look(block),
+                Some(block) => self.look(block, BLOCK),
                 None => self.look_at_last(rest),
             };
             self.at = self.next;
@@ -52,11 +52,13 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
 }
 
 impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
+    /// Looks at the first `len` bytes of a block, and at some more where that is no multiple of 16.
     #[inline]
-    fn look(&self, block: &[u8; BLOCK + 1]) -> u64 {
+    fn look(&self, block: &[u8; BLOCK + 1], len: usize) -> u64 {
         let ([these @ .., _], [_, next @ ..]) = (block, block);
         let (these, next) = (these.as_chunks().0, next.as_chunks().0);
-        let told = these.iter().zip(next).enumerate().map(|(at, (now, next))| {
+        let pairs = these.iter().zip(next).take(len.div_ceil(16));
+        let told = pairs.enumerate().map(|(at, (now, next))| {
             let told = (self.tells)(u8x16::new(*now), u8x16::new(*next));
             (told.move_mask() as u64 & 0xffff) << (16 * at)
         });
@@ -69,7 +71,8 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
         for (to, byte) in block.iter_mut().zip(rest) {
             *to = *byte;
         }
-        self.look(&block) & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
+        let told = self.look(&block, rest.len());
+        told & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
     }
 }
 

@@ -23,14 +23,16 @@ mod form;
 mod mask;
 mod names;
 mod scan;
+mod sweep;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::memo::Memo;
 use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
-use mask::{Masks, Sweeper};
-use names::Place;
+use mask::Masks;
+use names::Field;
+use sweep::Sweeper;
 
 /// Whether outputs show secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +55,33 @@ pub struct Redactor {
 struct Replaced {
     exchange: Arc<Exchange>,
     found: Masks,
+    /// Without their repetitions.
+    swept: Arc<Exchange>,
+}
+
+impl Replaced {
+    fn new(passed: &Exchange) -> Self {
+        let (mut exchange, mut found) = (passed.clone(), Masks::default());
+        replace(&mut exchange, &mut found);
+        let exchange = Arc::new(exchange);
+        Self {
+            swept: swept(&exchange, &found.sweeper()),
+            exchange,
+            found,
+        }
+    }
+
+    /// Without repetitions of any secret of a case, among which are its own.
+    fn swept(&self, masks: &Masks, sweeper: &Sweeper<'_>) -> Arc<Exchange> {
+        let others = masks.sweeper_beside(&self.found);
+        let is_unswept = Arc::ptr_eq(&self.exchange, &self.swept);
+        // One of the others may span one of its own, or what stands for it.
+        if may_hold(&self.exchange, &others) || !is_unswept && may_hold(&self.swept, &others) {
+            swept(&self.exchange, sweeper)
+        } else {
+            Arc::clone(&self.swept)
+        }
+    }
 }
 
 impl Redactor {
@@ -63,44 +92,37 @@ impl Redactor {
             masks.make_room();
             replace(exchange, &mut masks);
         }
-        for sibling in &mut case.siblings {
-            let replaced = self.siblings.of(sibling, |passed| {
-                let (mut exchange, mut found) = (Exchange::clone(passed), Masks::default());
-                replace(&mut exchange, &mut found);
-                Replaced {
-                    exchange: Arc::new(exchange),
-                    found,
-                }
-            });
+        let siblings = case.siblings.iter();
+        let siblings: Vec<_> = siblings
+            .map(|passed| self.siblings.of(passed, |passed| Replaced::new(passed)))
+            .collect();
+        for sibling in &siblings {
             masks.make_room();
-            masks.remember(&replaced.found);
-            *sibling = Arc::clone(&replaced.exchange);
+            masks.remember(&sibling.found);
         }
-        sweep_case(case, &mut masks);
+        sweep_case(case, &siblings, &mut masks);
     }
 }
 
 /// Replaces the secrets that show in sentences, and every repetition of one.
-fn sweep_case(case: &mut Case, masks: &mut Masks) {
-    for sentence in sentences(case) {
+fn sweep_case(case: &mut Case, siblings: &[Arc<Replaced>], masks: &mut Masks) {
+    let mut sentences: Vec<_> = sentences(case).collect();
+    for sentence in &mut sentences {
         if let Cow::Owned(masked) = scan::text(sentence.as_bytes(), masks) {
-            *sentence = String::from_utf8_lossy(&masked).into_owned();
+            **sentence = String::from_utf8_lossy(&masked).into_owned();
         }
     }
     let sweeper = masks.sweeper();
-    for exchange in hops(case) {
-        sweep(exchange, &sweeper);
-    }
-    for sibling in &mut case.siblings {
-        if holds(sibling, &sweeper) {
-            sweep(Arc::make_mut(sibling), &sweeper);
-        }
-    }
-    for sentence in sentences(case) {
+    for sentence in sentences {
         if let Cow::Owned(swept) = sweeper.sweep(sentence.as_bytes()) {
             *sentence = String::from_utf8_lossy(&swept).into_owned();
         }
     }
+    for exchange in hops(case) {
+        sweep(exchange, &sweeper);
+    }
+    let siblings = siblings.iter();
+    case.siblings = siblings.map(|s| s.swept(masks, &sweeper)).collect();
 }
 
 /// The exchanges of a case's hops and their side calls.
@@ -142,15 +164,15 @@ pub fn exchange(exchange: &Exchange) -> Exchange {
 /// Replaces each secret of an exchange where it shows as one.
 fn replace(exchange: &mut Exchange, masks: &mut Masks) {
     if let Some(seen) = exchange.request.as_deref_mut() {
-        *seen = request(seen, masks);
+        request(seen, masks);
     }
     let final_one = exchange.response.as_deref_mut();
     for seen in exchange.interim.iter_mut().chain(final_one) {
-        *seen = response(seen, masks);
+        response(seen, masks);
     }
 }
 
-fn request(request: &Request, masks: &mut Masks) -> Request {
+fn request(request: &mut Request, masks: &mut Masks) {
     let method = request.method();
     let target = scan::url(request.target(), masks);
     let version = request
@@ -160,17 +182,14 @@ fn request(request: &Request, masks: &mut Masks) -> Request {
         .get(request.target.1 as usize..)
         .map_or(&b""[..], first_line);
     let line = [method, b" ", &target, version].concat();
-    let method = (0, length(method));
-    let start = method.1.saturating_add(1);
-    Request {
-        method,
-        target: (start, start.saturating_add(length(&target))),
-        minor_version: request.minor_version,
-        message: message(&request.message, &line, masks),
-    }
+    let start = length(method).saturating_add(1);
+    let end = start.saturating_add(length(&target));
+    request.method = (0, length(method));
+    request.target = (start, end);
+    message(&mut request.message, &line, masks);
 }
 
-fn response(response: &Response, masks: &mut Masks) -> Response {
+fn response(response: &mut Response, masks: &mut Masks) {
     let reason = scan::text(response.reason(), masks);
     let before = response
         .message
@@ -179,25 +198,19 @@ fn response(response: &Response, masks: &mut Masks) -> Response {
         .get(..response.reason.0 as usize)
         .unwrap_or_default();
     let line = [before, &reason].concat();
-    Response {
-        status: response.status,
-        reason: (length(before), length(&line)),
-        minor_version: response.minor_version,
-        message: message(&response.message, &line, masks),
-    }
+    response.reason = (length(before), length(&line));
+    message(&mut response.message, &line, masks);
 }
 
-fn message(message: &Message, start_line: &[u8], masks: &mut Masks) -> Message {
-    Message {
-        head: head(&message.head, start_line, |name, value| {
-            header(name, value, masks)
-        }),
-        body: body(&message.body, &message.head, masks),
-        trailers: head(&message.trailers, b"", |name, value| {
-            header(name, value, masks)
-        }),
-        ..*message
-    }
+fn message(message: &mut Message, start_line: &[u8], masks: &mut Masks) {
+    let replaced = head(&message.head, start_line, |name, value| {
+        header(name, value, masks)
+    });
+    body(&mut message.body, &message.head, masks);
+    message.head = replaced;
+    message.trailers = head(&message.trailers, b"", |name, value| {
+        header(name, value, masks)
+    });
 }
 
 /// A head with this start line and with the values that `value` makes of the fields.
@@ -232,48 +245,39 @@ fn head<'a>(
 }
 
 fn header<'a>(name: &[u8], value: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-    if is("set-cookie") || is("set-cookie2") {
-        form::set_cookie(value, masks).into()
-    } else if name.windows(6).any(|w| w.eq_ignore_ascii_case(b"cookie")) {
-        form::cookies(value, masks).into()
-    } else if is("www-authenticate") || is("proxy-authenticate") {
-        // Challenges: `Bearer realm="x"` is no credential.
-        scan::challenge(value, masks)
-    } else if names::is_secret(name, Place::Header) {
-        form::credentials(value, masks).into()
-    } else if value.starts_with(b"/") || value.get(..4).is_some_and(is_http) {
-        scan::url(value, masks)
-    } else {
-        scan::text(value, masks)
+    match Field::of(name) {
+        Field::SetCookie => form::set_cookie(value, masks).into(),
+        Field::Cookies => form::cookies(value, masks).into(),
+        Field::Challenge => scan::challenge(value, masks),
+        Field::Credentials => form::credentials(value, masks).into(),
+        Field::Text if is_url(value) => scan::url(value, masks),
+        Field::Text => scan::text(value, masks),
     }
 }
 
-fn body(body: &Body, head: &Head, masks: &mut Masks) -> Body {
+fn body(body: &mut Body, head: &Head, masks: &mut Masks) {
     let kind = head.value("content-type").unwrap_or_default();
     let coded = head
         .values("content-encoding")
         .any(|v| !v.is_empty() && !v.eq_ignore_ascii_case(b"identity"));
-    Body {
-        kept: if coded || body.decoded.is_some() {
-            Vec::new()
-        } else {
-            content(&body.kept, kind, masks)
-        },
-        decoded: body.decoded.clone().map(|mut decoded| {
-            decoded.bytes = content(&decoded.bytes, kind, masks);
-            decoded
-        }),
-        ..*body
+    body.kept = if coded || body.decoded.is_some() {
+        Vec::new()
+    } else {
+        content(&body.kept, kind, masks)
+    };
+    if let Some(decoded) = &mut body.decoded {
+        decoded.bytes = content(&decoded.bytes, kind, masks);
     }
 }
 
 /// Content of the media type `kind`; its own look counts for more than what the header calls it,
 /// as JSON is often sent as a form.
 fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
-    let kind = kind.to_ascii_lowercase();
-    let by_structure = if kind.starts_with(b"multipart/") || bytes.starts_with(b"--") {
-        form::multipart(bytes, &kind, masks)
+    let is_multipart = kind
+        .get(..10)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
+    let by_structure = if is_multipart || bytes.starts_with(b"--") {
+        form::multipart(bytes, masks)
     } else if form::looks_like_form(bytes) {
         form::urlencoded(bytes, masks)
     } else {
@@ -282,29 +286,38 @@ fn content(bytes: &[u8], kind: &[u8], masks: &mut Masks) -> Vec<u8> {
     scan::text(&by_structure, masks).into_owned()
 }
 
-/// Whether a secret is repeated anywhere in the exchange.
-fn holds(exchange: &Exchange, sweeper: &Sweeper<'_>) -> bool {
+/// Whether a secret may be repeated anywhere in the exchange.
+fn may_hold(exchange: &Exchange, sweeper: &Sweeper<'_>) -> bool {
     let request = exchange.request.iter().map(|r| &r.message);
     let final_one = exchange.response.iter().map(|r| &**r);
     let responses = exchange.interim.iter().chain(final_one);
     let mut messages = request.chain(responses.map(|r| &r.message));
     let mut rows = exchange.client_addresses.iter();
-    messages.any(|message| message_holds(message, sweeper))
-        || rows.any(|row| sweeper.finds(row.text.as_bytes()))
+    messages.any(|message| message_may_hold(message, sweeper))
+        || rows.any(|row| sweeper.may_find(row.text.as_bytes()))
 }
 
-fn message_holds(message: &Message, sweeper: &Sweeper<'_>) -> bool {
+fn message_may_hold(message: &Message, sweeper: &Sweeper<'_>) -> bool {
     let decoded = message.body.decoded.as_ref().map(|d| &d.bytes);
     [&message.head.raw, &message.trailers.raw, &message.body.kept]
         .into_iter()
         .chain(decoded)
-        .any(|bytes| sweeper.finds(bytes))
+        .any(|bytes| sweeper.may_find(bytes))
+}
+
+/// The exchange without repetitions of secrets; itself where there is none.
+fn swept(exchange: &Arc<Exchange>, sweeper: &Sweeper<'_>) -> Arc<Exchange> {
+    let mut swept = Arc::clone(exchange);
+    if may_hold(exchange, sweeper) {
+        sweep(Arc::make_mut(&mut swept), sweeper);
+    }
+    swept
 }
 
 /// Replaces every repetition of a secret.
 fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
     if let Some(request) = &mut exchange.request
-        && message_holds(&request.message, sweeper)
+        && message_may_hold(&request.message, sweeper)
     {
         let target = sweeper.sweep(request.target());
         let version = first_line(
@@ -324,7 +337,7 @@ fn sweep(exchange: &mut Exchange, sweeper: &Sweeper<'_>) {
         .interim
         .iter_mut()
         .chain(exchange.response.as_deref_mut())
-        .filter(|response| message_holds(&response.message, sweeper))
+        .filter(|response| message_may_hold(&response.message, sweeper))
     {
         let reason = sweeper.sweep(response.reason());
         let start = response.reason.0 as usize;
@@ -356,8 +369,9 @@ fn first_line(bytes: &[u8]) -> &[u8] {
     bytes.get(..end).unwrap_or_default()
 }
 
-fn is_http(start: &[u8]) -> bool {
-    start.eq_ignore_ascii_case(b"http")
+fn is_url(value: &[u8]) -> bool {
+    let is_http = |start: &[u8]| start.eq_ignore_ascii_case(b"http");
+    value.starts_with(b"/") || value.get(..4).is_some_and(is_http)
 }
 
 /// Heads are bounded far below 4 GiB (`limits.head`).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::mask::Masks;
 use super::names::{self, Place};
@@ -41,7 +41,7 @@ const LONGEST_NAME: usize = 256;
 
 /// `Bearer abc`: the scheme stays, the rest is secret. Without a known scheme all of it is.
 pub(super) fn credentials(value: &[u8], masks: &mut Masks) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = with_room(value);
     let (scheme, rest) = split(value, b' ');
     let rest = rest.map(<[u8]>::trim_ascii).filter(|r| !r.is_empty());
     match rest {
@@ -57,7 +57,7 @@ pub(super) fn credentials(value: &[u8], masks: &mut Masks) -> Vec<u8> {
 
 /// `a=1; b=2`: the names stay.
 pub(super) fn cookies(value: &[u8], masks: &mut Masks) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = with_room(value);
     for (i, pair) in value.split(|b| *b == b';').enumerate() {
         if i > 0 {
             out.extend_from_slice(b"; ");
@@ -81,7 +81,7 @@ pub(super) fn set_cookie(value: &[u8], masks: &mut Masks) -> Vec<u8> {
         b"secure",
         b"version",
     ];
-    let mut out = Vec::new();
+    let mut out = with_room(value);
     for (i, part) in value
         .split(|b| *b == b';')
         .map(<[u8]>::trim_ascii)
@@ -131,6 +131,11 @@ fn cookie(pair: &[u8], out: &mut Vec<u8>, masks: &mut Masks) {
         .and_then(|v| v.strip_suffix(b"\""))
         .unwrap_or(value);
     masks.put(out, inner);
+}
+
+/// Where the value will go with some masks in it, each of which may be longer than what it replaces.
+fn with_room(value: &[u8]) -> Vec<u8> {
+    Vec::with_capacity(value.len() + 64)
 }
 
 /// Whether a body reads `name=value…` on its first line, whatever its header calls it.
@@ -188,8 +193,8 @@ fn parameter(value: &[u8], secret: bool, out: &mut Vec<u8>, masks: &mut Masks) {
 }
 
 /// `multipart/form-data` (RFC 7578): the content of parts with a telling name goes.
-pub(super) fn multipart<'a>(body: &'a [u8], kind: &[u8], masks: &mut Masks) -> Cow<'a, [u8]> {
-    let Some(delimiter) = delimiter(body, kind) else {
+pub(super) fn multipart<'a>(body: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
+    let Some(delimiter) = delimiter(body) else {
         return Cow::Borrowed(body);
     };
     // The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).
@@ -207,13 +212,11 @@ pub(super) fn multipart<'a>(body: &'a [u8], kind: &[u8], masks: &mut Masks) -> C
 
 /// The line between parts. The boundary is read from the body: the one in the header need not be
 /// there.
-fn delimiter<'a>(body: &'a [u8], kind: &[u8]) -> Option<&'a [u8]> {
+fn delimiter(body: &[u8]) -> Option<&[u8]> {
     let start = if body.starts_with(b"--") {
         0
-    } else if kind.starts_with(b"multipart/") {
-        memmem::find(body, b"\n--")? + 1
     } else {
-        return None;
+        memmem::find(body, b"\n--")? + 1
     };
     let line = split(body.get(start..)?, b'\n').0.trim_ascii_end();
     (line.len() > 2).then_some(line)
@@ -266,7 +269,10 @@ pub(super) fn is_name(byte: u8) -> bool {
 }
 
 /// Removes percent coding and takes `+` for a space.
-pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr2(b'%', b'+', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&byte, after)) = rest.split_first() {
@@ -281,7 +287,7 @@ pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
         out.push(byte);
         rest = after;
     }
-    out
+    Cow::Owned(out)
 }
 
 fn hex(digit: u8) -> Option<u8> {

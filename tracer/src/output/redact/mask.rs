@@ -1,9 +1,9 @@
 //! What stands in a secret's place.
 
-use std::borrow::Cow;
-
 use memchr::memmem;
 use sha2::{Digest, Sha256};
+
+use super::sweep::Sweeper;
 
 /// Secrets of one exchange that are remembered for the sweep. Bounds its time: a body full of
 /// tokens is redacted anyway.
@@ -13,15 +13,25 @@ const REMEMBERED: usize = 64;
 const REMEMBERED_IN_ALL: usize = 256;
 
 /// Shorter ones turn up by chance.
-const SHORTEST_SWEPT: usize = 8;
+pub(super) const SHORTEST_SWEPT: usize = 8;
 
 /// What every mask begins with.
 const MASK_START: &[u8] = b"[redacted ";
 
+/// What stands for a secret: this start, eight digits, a bracket.
+type Mask = [u8; MASK_START.len() + 9];
+
+/// A secret that was found, at least [`SHORTEST_SWEPT`] long.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) secret: Vec<u8>,
+    pub(super) mask: Mask,
+}
+
 /// Replaces secrets, and remembers them to find their repetitions.
 #[derive(Debug)]
 pub(super) struct Masks {
-    found: Vec<Vec<u8>>,
+    found: Vec<Known>,
     /// How many of them there may be.
     room: usize,
 }
@@ -44,25 +54,37 @@ impl Masks {
             out.extend_from_slice(secret);
             return;
         }
-        out.extend_from_slice(mask(secret).as_bytes());
+        if let Some(known) = self.known(secret) {
+            out.extend_from_slice(&known.mask);
+            return;
+        }
+        let mask = mask(secret);
+        out.extend_from_slice(&mask);
         if secret.len() >= SHORTEST_SWEPT
             && !is_word(secret)
             && memmem::find(MASK_START, secret).is_none()
         {
-            self.keep(secret);
+            let secret = secret.to_vec();
+            self.keep(Known { secret, mask });
         }
     }
 
     /// Remembers what others found.
     pub(super) fn remember(&mut self, others: &Self) {
-        for secret in &others.found {
-            self.keep(secret);
+        for other in &others.found {
+            if self.known(&other.secret).is_none() {
+                self.keep(other.clone());
+            }
         }
     }
 
-    fn keep(&mut self, secret: &[u8]) {
-        if self.found.len() < self.room && !self.found.iter().any(|f| f == secret) {
-            self.found.push(secret.to_vec());
+    fn known(&self, secret: &[u8]) -> Option<&Known> {
+        self.found.iter().find(|known| known.secret == secret)
+    }
+
+    fn keep(&mut self, known: Known) {
+        if self.found.len() < self.room {
+            self.found.push(known);
         }
     }
 
@@ -73,45 +95,13 @@ impl Masks {
 
     /// Looks for the secrets that were found, wherever else they are.
     pub(super) fn sweeper(&self) -> Sweeper<'_> {
-        // The longest first: one secret may be part of another.
-        let mut secrets: Vec<&[u8]> = self.found.iter().map(Vec::as_slice).collect();
-        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        let finders = secrets.into_iter().map(memmem::Finder::new);
-        Sweeper {
-            finders: finders.collect(),
-        }
-    }
-}
-
-/// Replaces repetitions of secrets. Made once for all the texts of a case, as there are many.
-pub(super) struct Sweeper<'a> {
-    finders: Vec<memmem::Finder<'a>>,
-}
-
-impl Sweeper<'_> {
-    /// Whether there is a repetition.
-    pub(super) fn finds(&self, bytes: &[u8]) -> bool {
-        self.finders.iter().any(|f| f.find(bytes).is_some())
+        Sweeper::new(self.found.iter())
     }
 
-    /// Replaces every repetition; borrowed where there is none.
-    pub(super) fn sweep<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        let mut bytes = Cow::Borrowed(text);
-        for finder in &self.finders {
-            let secret = finder.needle();
-            let mut swept = Vec::new();
-            let mut from = 0;
-            for at in finder.find_iter(&bytes) {
-                swept.extend_from_slice(bytes.get(from..at).unwrap_or_default());
-                swept.extend_from_slice(mask(secret).as_bytes());
-                from = at + secret.len();
-            }
-            if from > 0 {
-                swept.extend_from_slice(bytes.get(from..).unwrap_or_default());
-                bytes = Cow::Owned(swept);
-            }
-        }
-        bytes
+    /// Looks for those that are not among these.
+    pub(super) fn sweeper_beside(&self, own: &Self) -> Sweeper<'_> {
+        let others = self.found.iter();
+        Sweeper::new(others.filter(|other| own.known(&other.secret).is_none()))
     }
 }
 
@@ -122,10 +112,20 @@ pub(super) fn is_word(bytes: &[u8]) -> bool {
         && bytes.iter().skip(1).all(u8::is_ascii_lowercase)
 }
 
-fn mask(secret: &[u8]) -> String {
-    let hash = Sha256::digest(secret);
-    let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
-    format!("[redacted {a:02x}{b:02x}{c:02x}{d:02x}]")
+fn mask(secret: &[u8]) -> Mask {
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(secret));
+    let halves = [a, b, c, d]
+        .into_iter()
+        .flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut mask = *b"[redacted 00000000]";
+    for (digit, half) in mask.iter_mut().skip(MASK_START.len()).zip(halves) {
+        *digit = if half < 10 {
+            b'0' + half
+        } else {
+            b'a' + half - 10
+        };
+    }
+    mask
 }
 
 fn is_mask(bytes: &[u8]) -> bool {

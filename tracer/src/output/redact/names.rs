@@ -88,6 +88,48 @@ const LONGEST: usize = 256;
 thread_local! {
     /// A bit for each place.
     static KNOWN: Names<u8> = Names::default();
+    static FIELDS: Names<Field> = Names::default();
+}
+
+/// What a header field holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Field {
+    /// A cookie and its attributes.
+    SetCookie,
+    /// Cookies.
+    Cookies,
+    /// A challenge: `Bearer realm="x"` is no credential.
+    Challenge,
+    /// A secret, maybe after a scheme.
+    Credentials,
+    /// Anything.
+    Text,
+}
+
+impl Field {
+    /// What the field of this name holds.
+    pub(super) fn of(name: &[u8]) -> Self {
+        // However long it is, all of it counts; only short ones are worth remembering.
+        if name.len() > LONGEST {
+            return Self::told_by(name);
+        }
+        FIELDS.with(|known| known.of(name, Self::told_by))
+    }
+
+    fn told_by(name: &[u8]) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("set-cookie") || is("set-cookie2") {
+            Self::SetCookie
+        } else if name.windows(6).any(|w| w.eq_ignore_ascii_case(b"cookie")) {
+            Self::Cookies
+        } else if is("www-authenticate") || is("proxy-authenticate") {
+            Self::Challenge
+        } else if is_secret(name, Place::Header) {
+            Self::Credentials
+        } else {
+            Self::Text
+        }
+    }
 }
 
 /// Whether what goes by this name is a secret.
@@ -167,6 +209,19 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_of_cookies_is_told_however_long_its_name_is() {
+        for (name, cookies) in [("X-Cookie", true), ("X-Cook", false)] {
+            for long in [1, LONGEST] {
+                let name = "x-".repeat(long) + name;
+                for _ in 0..2 {
+                    let told = matches!(Field::of(name.as_bytes()), Field::Cookies);
+                    assert_eq!(told, cookies, "{name}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_tell() {

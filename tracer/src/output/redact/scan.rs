@@ -43,7 +43,8 @@ pub(super) fn url<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
     if rest.is_empty() {
         return path;
     }
-    let mut out = path.into_owned();
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(&path);
     pairs(rest, b"?&;#", &mut out, masks);
     Cow::Owned(out)
 }
@@ -100,7 +101,7 @@ impl<'a, 'm> Scan<'a, 'm> {
         self.copy_until(secret.start);
         let value = self.slice(secret.start, secret.end);
         let plain = match secret.coding {
-            Coding::Plain => value.to_vec(),
+            Coding::Plain => Cow::Borrowed(value),
             Coding::Percent => percent_decoded(value),
             Coding::Json => unescaped(value),
         };
@@ -123,11 +124,6 @@ impl<'a, 'm> Scan<'a, 'm> {
     fn quoted_member(&self, quote: usize) -> Option<Secret> {
         let delimiter = Delimiter::at(self.bytes, quote)?;
         let end = delimiter.end(self.bytes, quote + 1, LONGEST_NAME)?;
-        let name = self.slice(quote + 1, end.saturating_sub(delimiter.backslashes));
-        // Between the end of one string and the start of another is no name, but a value may be.
-        if name.iter().any(|b| b"\"',;{}".contains(b)) {
-            return None;
-        }
         let colon = self.skip_space(end + 1);
         let value = match self.bytes.get(colon..)? {
             [b':', ..] => colon + 1,
@@ -135,7 +131,10 @@ impl<'a, 'm> Scan<'a, 'm> {
             [b'=', b'>', ..] => colon + 2,
             _ => return None,
         };
-        if !names::is_secret(&unescaped(name), Place::Member) {
+        let name = self.slice(quote + 1, end.saturating_sub(delimiter.backslashes));
+        // Between the end of one string and the start of another is no name, but a value may be.
+        let is_name = !name.iter().any(|b| b"\"',;{}".contains(b));
+        if !is_name || !names::is_secret(&unescaped(name), Place::Member) {
             return None;
         }
         self.member_value(self.skip_space(value))
@@ -143,11 +142,10 @@ impl<'a, 'm> Scan<'a, 'm> {
 
     /// `name: "value"`, as in a script, or in a query in JSON (`name: \"value\"`). A value without quotes is prose: `Invalid token: expired`.
     fn bare_member(&self, colon: usize) -> Option<Secret> {
-        let name = self.name_before(colon);
         let value = self.skip_space(colon + 1);
         let quote = self.find(value, |b| b != b'\\');
         let quoted = matches!(self.bytes.get(quote), Some(b'"' | b'\''));
-        if !quoted || !names::is_secret(name, Place::Member) {
+        if !quoted || !names::is_secret(self.name_before(colon), Place::Member) {
             return None;
         }
         self.member_value(value)
@@ -379,11 +377,12 @@ impl<'a, 'm> Scan<'a, 'm> {
 fn tells(byte: u8x16, next: u8x16) -> u8x16 {
     let all = |byte: u8| u8x16::new([byte; 16]);
     let is = |wanted| byte.cmp_eq(all(wanted));
-    let small = |bytes: u8x16| bytes | all(b' ');
-    let marks = is(b'"') | is(b'\'') | is(b'=') | is(b':') | is(b'<');
+    // Two bytes that differ in one bit are told by one comparison, and four that differ in two.
+    let is_any = |bytes: u8x16, a: u8, b: u8| (bytes | all(a ^ b)).cmp_eq(all(a | b));
+    let marks = is(b'"') | is(b'\'') | is(b':') | is_any(byte, b'<', b'=');
     let token = is(b'e') & next.cmp_eq(all(b'y'));
-    let vowel = small(next).cmp_eq(all(b'a')) | small(next).cmp_eq(all(b'e'));
-    marks | token | (small(byte).cmp_eq(all(b'b')) & vowel)
+    let vowel = is_any(next, b'A', b'e');
+    marks | token | (is_any(byte, b'B', b'b') & vowel)
 }
 
 /// Where a secret lies in the text, and how it is written there.
@@ -428,27 +427,25 @@ impl Delimiter {
     /// The quote that ends the string which begins at `start`.
     fn end(&self, bytes: &[u8], start: usize, within: usize) -> Option<usize> {
         let limit = start.saturating_add(within).min(bytes.len());
-        let mut backslashes = 0;
-        for (i, &byte) in bytes.get(start..limit)?.iter().enumerate() {
-            if byte == b'\\' {
-                backslashes += 1;
-                continue;
-            }
-            let ends = match self.backslashes {
+        let text = bytes.get(start..limit)?;
+        let ends = |quote: &usize| {
+            let before = text.get(..*quote).unwrap_or_default();
+            let backslashes = before.iter().rev().take_while(|b| **b == b'\\').count();
+            match self.backslashes {
                 0 => backslashes % 2 == 0,
                 level => backslashes <= level,
-            };
-            if byte == self.quote && ends {
-                return Some(start + i);
             }
-            backslashes = 0;
-        }
-        None
+        };
+        let end = memchr::memchr_iter(self.quote, text).find(ends)?;
+        Some(start + end)
     }
 }
 
 /// Removes the escapes of a JSON string, as far as they are well-formed.
-fn unescaped(bytes: &[u8]) -> Vec<u8> {
+fn unescaped(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&byte, after)) = rest.split_first() {
@@ -479,7 +476,7 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
             other => out.push(other),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Where the value of an attribute lies in a tag.
@@ -518,4 +515,25 @@ fn is_user_and_password(value: &[u8]) -> bool {
         .decode(whole)
         .is_ok_and(|plain| plain.contains(&b':'))
         || (padding > 0 && digits.len() >= 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_may_begin_at_marks_and_at_the_starts_of_words() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                let marks = matches!(first, b'"' | b'\'' | b'=' | b':' | b'<');
+                let word = matches!(
+                    [first, second],
+                    [b'e', b'y'] | [b'B' | b'b', b'A' | b'a' | b'E' | b'e']
+                );
+                let [now, next] = [first, second].map(|byte| u8x16::new([byte; 16]));
+                let told = tells(now, next).move_mask() != 0;
+                assert_eq!(told, marks || word, "{first} {second}");
+            }
+        }
+    }
 }
