@@ -25,6 +25,7 @@ pub mod case;
 pub mod chain;
 pub mod message;
 pub mod session;
+pub mod time;
 pub mod verdict;
 mod writer;
 
@@ -45,13 +46,13 @@ pub const SCHEMA: u32 = 1;
 /// One line.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Line {
+pub enum Line<'a> {
     /// The first line: what is known before the first case.
-    Start(session::Start),
+    Start(session::Start<'a>),
     /// An exchange that the filter let pass.
-    Case(Box<case::CaseLine>),
+    Case(Box<case::CaseLine<'a>>),
     /// The last line: what the session saw, and what it could not see.
-    Summary(Box<session::Summary>),
+    Summary(Box<session::Summary<'a>>),
 }
 
 /// The JSON Schema of a [`Line`].
@@ -59,7 +60,7 @@ pub fn schema() -> schemars::Schema {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Line>()
+        .into_root_schema_for::<Line<'_>>()
 }
 
 /// What [`JsonSink`] has to know.

@@ -1,15 +1,17 @@
 //! What the outputs say in the same words.
 
+use std::borrow::Cow;
+
 use crate::diagnose;
 use crate::model::{Anomaly, CauseId, Exchange, Field, Message, Part, Request, Side, Span};
 
 /// The URL of a request: `http://`, its host and its target; the target alone where that makes no
 /// URL (no host, `CONNECT`, `OPTIONS *`).
-pub(super) fn url(request: &Request) -> Vec<u8> {
+pub(super) fn url(request: &Request) -> Cow<'_, [u8]> {
     let target = request.target();
     match request.host() {
-        Some(host) if target.starts_with(b"/") => [b"http://", host, target].concat(),
-        _ => target.to_vec(),
+        Some(host) if target.starts_with(b"/") => [b"http://", host, target].concat().into(),
+        _ => target.into(),
     }
 }
 

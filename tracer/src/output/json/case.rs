@@ -1,19 +1,22 @@
 //! A line of type `case`.
 
+use std::net::{IpAddr, SocketAddr};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chain::{self, HopLine};
 use super::message::{RequestMessage, ResponseMessage};
+use super::time::Time;
 use super::verdict::{EvidenceLine, GroupLine, PaceLine, SiblingLine, VerdictLine};
-use super::{JsonOptions, SCHEMA, writer};
+use super::{JsonOptions, SCHEMA};
 use crate::model::{Anomaly, Case, ClientAddress, ClientSource, Endpoint, Owner, OwnerQuality};
 use crate::output::words;
 
 /// An exchange that the filter let pass, the way of its request through this host, and the
 /// conclusion. Without further word, a key describes the exchange that the filter let pass.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct CaseLine {
+pub struct CaseLine<'a> {
     /// Version of this format.
     pub schema: u32,
     /// Its number in this session, from 1.
@@ -23,7 +26,7 @@ pub struct CaseLine {
     /// Place of the exchange on its connection, from 0.
     pub index: u64,
     /// When its first byte was seen.
-    pub started_at: String,
+    pub started_at: Time,
     /// From the first byte of the request to the first byte of the final answer; `null` where one
     /// of them was not seen.
     pub time_to_first_byte_ns: Option<u64>,
@@ -36,31 +39,31 @@ pub struct CaseLine {
     /// is not 0, "was not seen" does not mean "was not there".
     pub lost_meanwhile: u64,
     /// The end that asked.
-    pub client: Side,
+    pub client: Side<'a>,
     /// The end that answered.
-    pub server: Side,
+    pub server: Side<'a>,
     /// Every address that somebody gave for the client, the peer of the socket first.
-    pub client_addresses: Vec<ClientRow>,
+    pub client_addresses: Vec<ClientRow<'a>>,
     /// The request; `null` where it was not seen.
-    pub request: Option<RequestMessage>,
+    pub request: Option<RequestMessage<'a>>,
     /// Answers before the final one (1xx).
-    pub interim: Vec<ResponseMessage>,
+    pub interim: Vec<ResponseMessage<'a>>,
     /// The final answer; `null` where none was seen.
-    pub response: Option<ResponseMessage>,
+    pub response: Option<ResponseMessage<'a>>,
     /// What was odd about the exchange: names such as `early_response`.
     #[schemars(extend("examples" = anomalies()))]
-    pub anomalies: Vec<String>,
+    pub anomalies: Vec<&'static str>,
     /// Who refused it, and why.
-    pub verdict: VerdictLine,
+    pub verdict: VerdictLine<'a>,
     /// The hops that the request took, from the client inwards; at least one.
-    pub hops: Vec<HopLine>,
+    pub hops: Vec<HopLine<'a>>,
     /// Which of the hops the filter let pass: its place in `hops`. Its messages are those of the
     /// line, and are not written a second time.
     pub reported: usize,
     /// Facts that speak for or against a cause.
-    pub evidence: Vec<EvidenceLine>,
+    pub evidence: Vec<EvidenceLine<'a>>,
     /// Exchanges of the same method and route that were not refused, the most alike first.
-    pub siblings: Vec<SiblingLine>,
+    pub siblings: Vec<SiblingLine<'a>>,
     /// What the same client asked for just before.
     pub pace: PaceLine,
     /// The cases of the same shape so far; `null` where they are not counted.
@@ -70,23 +73,25 @@ pub struct CaseLine {
 /// One end of a connection.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "Endpoint")]
-pub struct Side {
+pub struct Side<'a> {
     /// Its IP address.
-    pub address: String,
+    #[schemars(with = "String")]
+    pub address: IpAddr,
     /// Its TCP port.
     pub port: u16,
     /// The address and port by which the other end knows it; `null` where it is the same: else the
     /// address is translated on the way (NAT, the address of a service, a published port).
-    pub seen_as: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub seen_as: Option<SocketAddr>,
     /// The kernel's cookie of its socket; `null` where no probe on this host saw it.
     pub socket_cookie: Option<u64>,
     /// The process behind it; `null` where it is on another host, or was not seen.
-    pub process: Option<Process>,
+    pub process: Option<Process<'a>>,
 }
 
 /// A process at one end.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Process {
+pub struct Process<'a> {
     /// Process id, in the host's pid namespace.
     pub pid: u32,
     /// Thread id; the process id where the thread is not known.
@@ -94,26 +99,26 @@ pub struct Process {
     /// User id, in the host's user namespace.
     pub uid: u32,
     /// When it started.
-    pub started_at: Option<String>,
+    pub started_at: Option<Time>,
     /// Its name, at most 15 bytes.
-    pub comm: String,
+    pub comm: &'a str,
     /// Its executable.
-    pub exe: Option<String>,
+    pub exe: Option<&'a str>,
     /// Its cgroup, below the mount.
-    pub cgroup: Option<String>,
+    pub cgroup: Option<&'a str>,
     /// Its container.
-    pub container: Option<ContainerId>,
+    pub container: Option<ContainerId<'a>>,
     /// How this is known.
     pub quality: Quality,
 }
 
 /// A container.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ContainerId {
+pub struct ContainerId<'a> {
     /// What runs it: `docker`, `containerd`, `cri-o` or `podman`.
-    pub runtime: String,
+    pub runtime: &'static str,
     /// Its id, in full.
-    pub id: String,
+    pub id: &'a str,
 }
 
 /// How the process behind a socket is known.
@@ -130,13 +135,14 @@ pub enum Quality {
 
 /// An address that somebody gave for the client.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ClientRow {
+pub struct ClientRow<'a> {
     /// Who.
     pub source: Source,
     /// What, as written.
-    pub text: String,
+    pub text: &'a str,
     /// The IP address in it; `null` where there is none.
-    pub address: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<IpAddr>,
 }
 
 /// Where an address of the client was read.
@@ -167,15 +173,15 @@ fn anomalies() -> [Vec<&'static str>; 1] {
     [words::ANOMALIES.iter().map(name).collect()]
 }
 
-impl CaseLine {
-    pub(super) fn new(case: &Case, options: &JsonOptions) -> Self {
+impl<'a> CaseLine<'a> {
+    pub(super) fn new(case: &'a Case, options: &JsonOptions) -> Self {
         let exchange = case.exchange();
         Self {
             schema: SCHEMA,
             case: case.number,
             connection: exchange.conn.0,
             index: exchange.index,
-            started_at: writer::time(exchange.started_at()),
+            started_at: Time(exchange.started_at()),
             time_to_first_byte_ns: exchange
                 .time_to_first_byte()
                 .map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
@@ -205,7 +211,7 @@ impl CaseLine {
             anomalies: exchange
                 .anomalies
                 .iter()
-                .map(|a| words::anomaly(*a).0.to_owned())
+                .map(|a| words::anomaly(*a).0)
                 .collect(),
             verdict: VerdictLine::new(case),
             hops: chain::hops(case, options),
@@ -226,31 +232,31 @@ impl CaseLine {
     }
 }
 
-impl From<&Endpoint> for Side {
-    fn from(end: &Endpoint) -> Self {
+impl<'a> From<&'a Endpoint> for Side<'a> {
+    fn from(end: &'a Endpoint) -> Self {
         Self {
-            address: end.addr.ip().to_string(),
+            address: end.addr.ip(),
             port: end.addr.port(),
-            seen_as: end.translated.map(|addr| addr.to_string()),
+            seen_as: end.translated,
             socket_cookie: (end.cookie != 0).then_some(end.cookie),
             process: end.owner.as_ref().map(Process::from),
         }
     }
 }
 
-impl From<&Owner> for Process {
-    fn from(owner: &Owner) -> Self {
+impl<'a> From<&'a Owner> for Process<'a> {
+    fn from(owner: &'a Owner) -> Self {
         Self {
             pid: owner.pid,
             tid: owner.tid,
             uid: owner.uid,
-            started_at: owner.started_at.map(writer::time),
-            comm: owner.comm.to_string(),
-            exe: owner.exe.as_deref().map(str::to_owned),
-            cgroup: owner.cgroup.as_deref().map(str::to_owned),
+            started_at: owner.started_at.map(Time),
+            comm: &owner.comm,
+            exe: owner.exe.as_deref(),
+            cgroup: owner.cgroup.as_deref(),
             container: owner.container.as_deref().map(|c| ContainerId {
-                runtime: c.runtime.to_owned(),
-                id: c.id.clone(),
+                runtime: c.runtime,
+                id: &c.id,
             }),
             quality: match owner.quality {
                 OwnerQuality::Exact => Quality::Exact,
@@ -261,8 +267,8 @@ impl From<&Owner> for Process {
     }
 }
 
-impl From<&ClientAddress> for ClientRow {
-    fn from(row: &ClientAddress) -> Self {
+impl<'a> From<&'a ClientAddress> for ClientRow<'a> {
+    fn from(row: &'a ClientAddress) -> Self {
         Self {
             source: match row.source {
                 ClientSource::SocketPeer => Source::SocketPeer,
@@ -274,8 +280,8 @@ impl From<&ClientAddress> for ClientRow {
                 ClientSource::CfConnectingIp => Source::CfConnectingIp,
                 ClientSource::TrueClientIp => Source::TrueClientIp,
             },
-            text: row.text.clone(),
-            address: row.addr.map(|addr| addr.to_string()),
+            text: &row.text,
+            address: row.addr,
         }
     }
 }

@@ -1,79 +1,82 @@
 //! The way of the request: hops, what links them, and what they changed.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::JsonOptions;
 use super::case::{ClientRow, Side};
 use super::message::{Field, RequestMessage, ResponseMessage, WireText};
-use super::{JsonOptions, writer};
+use super::time::Time;
 use crate::model::{self, Asked, Case, Exchange, Link, LinkRule, Strength, Unread, UnreadPeer};
 use crate::output::changes::{BodyChange, Changes, MessageChanges};
 use crate::output::words;
 
 /// A hop: one exchange of the chain.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct HopLine {
+pub struct HopLine<'a> {
     /// Its messages and its ends.
     #[serde(flatten)]
-    pub exchange: ExchangeLine,
+    pub exchange: ExchangeLine<'a>,
     /// How it is known to carry the request of the hop before; `null` for the first.
-    pub link: Option<LinkLine>,
+    pub link: Option<LinkLine<'a>>,
     /// What its server asked others beside passing the request on: authorisers, look-ups.
-    pub side_calls: Vec<SideCallLine>,
+    pub side_calls: Vec<SideCallLine<'a>>,
     /// Whom its server asked while it served this request.
-    pub asked: AskedLine,
+    pub asked: AskedLine<'a>,
     /// What its server changed between this hop and the next; `null` for the last.
-    pub changes: Option<ChangesLine>,
+    pub changes: Option<ChangesLine<'a>>,
 }
 
 /// One request and its answer.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ExchangeLine {
+pub struct ExchangeLine<'a> {
     /// Number of the connection in this session.
     pub connection: u64,
     /// Place of the exchange on its connection, from 0.
     pub index: u64,
     /// When its first byte was seen.
-    pub started_at: String,
+    pub started_at: Time,
     /// The end that asked.
-    pub client: Side,
+    pub client: Side<'a>,
     /// The end that answered.
-    pub server: Side,
+    pub server: Side<'a>,
     /// Every address that somebody gave this hop for the client, the peer of the socket first.
-    pub client_addresses: Vec<ClientRow>,
+    pub client_addresses: Vec<ClientRow<'a>>,
     /// The status of the final answer; `null` where none was seen.
     pub status: Option<u16>,
     /// The request; `null` where it was not seen, and at the hop that is `reported`: its request
     /// is that of the line.
-    pub request: Option<RequestMessage>,
+    pub request: Option<RequestMessage<'a>>,
     /// Answers before the final one (1xx); at the hop that is `reported` those of the line.
-    pub interim: Vec<ResponseMessage>,
+    pub interim: Vec<ResponseMessage<'a>>,
     /// The final answer; `null` where none was seen, and at the hop that is `reported`: its answer
     /// is that of the line.
-    pub response: Option<ResponseMessage>,
+    pub response: Option<ResponseMessage<'a>>,
     /// What was odd about it: names as in `anomalies` of the line.
-    pub anomalies: Vec<String>,
+    pub anomalies: Vec<&'static str>,
 }
 
 /// An exchange that the server of a hop began on its own account.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct SideCallLine {
+pub struct SideCallLine<'a> {
     /// Its messages and its ends.
     #[serde(flatten)]
-    pub exchange: ExchangeLine,
+    pub exchange: ExchangeLine<'a>,
     /// How it is known to belong to the hop.
-    pub link: LinkLine,
+    pub link: LinkLine<'a>,
 }
 
 /// How two exchanges are known to belong together.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct LinkLine {
+pub struct LinkLine<'a> {
     /// The rule that found it.
     pub rule: RuleName,
     /// How sure it is.
     pub strength: StrengthName,
     /// What the two requests have in common, such as `path` or `body`.
-    pub agree: Vec<String>,
+    pub agree: &'a [&'static str],
     /// Other requests that were under way in the same process and could as well have caused it.
     pub ambiguous_with: u32,
 }
@@ -108,11 +111,11 @@ pub enum StrengthName {
 
 /// Whom the server of a hop asked while it served a request.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct AskedLine {
+pub struct AskedLine<'a> {
     /// Whom.
     pub what: AskedWhat,
     /// Those whose traffic was not read; empty unless `what` is `unread`.
-    pub unread: Vec<UnreadLine>,
+    pub unread: Vec<UnreadLine<'a>>,
     /// Records that were lost meanwhile; 0 unless `what` is `lost`.
     pub lost: u64,
 }
@@ -141,11 +144,12 @@ pub enum AskedWhat {
 
 /// Somebody whom a process talked to without this tool reading what was said.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct UnreadLine {
+pub struct UnreadLine<'a> {
     /// Address and port; `null` for a Unix socket.
-    pub address: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<SocketAddr>,
     /// What a Unix socket is bound to: a path, or `@` and an abstract name; `null` where not known.
-    pub path: Option<String>,
+    pub path: Option<&'a str>,
     /// Why it was not read.
     pub why: UnreadWhy,
 }
@@ -173,46 +177,46 @@ pub enum UnreadWhy {
 
 /// What a server changed between the hop that it answered and the hop that it asked.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ChangesLine {
+pub struct ChangesLine<'a> {
     /// Of the request, on its way inwards; `null` where one of the two was not seen.
-    pub request: Option<RequestChangesLine>,
+    pub request: Option<RequestChangesLine<'a>>,
     /// Of the answer, on its way back; `null` where one of the two was not seen.
-    pub response: Option<ResponseChangesLine>,
+    pub response: Option<ResponseChangesLine<'a>>,
 }
 
 /// Changes of a request.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct RequestChangesLine {
+pub struct RequestChangesLine<'a> {
     /// The method; `null` where it is the same.
-    pub method: Option<Rewrite>,
+    pub method: Option<Rewrite<'a>>,
     /// The path and query; `null` where they are the same.
-    pub target: Option<Rewrite>,
+    pub target: Option<Rewrite<'a>>,
     /// The host; `null` where it is the same.
-    pub host: Option<Rewrite>,
+    pub host: Option<Rewrite<'a>>,
     /// Everything else.
     #[serde(flatten)]
-    pub message: MessageChangesLine,
+    pub message: MessageChangesLine<'a>,
 }
 
 /// Changes of an answer.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ResponseChangesLine {
+pub struct ResponseChangesLine<'a> {
     /// The status; `null` where it is the same.
     pub status: Option<StatusRewrite>,
     /// Everything else.
     #[serde(flatten)]
-    pub message: MessageChangesLine,
+    pub message: MessageChangesLine<'a>,
 }
 
 /// Changes of header fields (all but `Host`) and content.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct MessageChangesLine {
+pub struct MessageChangesLine<'a> {
     /// Header fields that the server added.
-    pub added: Vec<Field>,
+    pub added: Vec<Field<'a>>,
     /// Header fields that it left out.
-    pub dropped: Vec<Field>,
+    pub dropped: Vec<Field<'a>>,
     /// Header fields that it gave other values.
-    pub rewritten: Vec<FieldRewrite>,
+    pub rewritten: Vec<FieldRewrite<'a>>,
     /// Whether it changed the content, whatever the content coding; `null` where that cannot be
     /// told.
     pub body_changed: Option<bool>,
@@ -220,11 +224,11 @@ pub struct MessageChangesLine {
 
 /// A text before and after.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Rewrite {
+pub struct Rewrite<'a> {
     /// Before the server had it.
-    pub from: WireText,
+    pub from: WireText<'a>,
     /// After it.
-    pub to: WireText,
+    pub to: WireText<'a>,
 }
 
 /// A status before and after.
@@ -238,13 +242,13 @@ pub struct StatusRewrite {
 
 /// A header field with other values than before.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct FieldRewrite {
+pub struct FieldRewrite<'a> {
     /// Its name.
-    pub name: WireText,
+    pub name: WireText<'a>,
     /// Its values before the server had it.
-    pub from: Vec<WireText>,
+    pub from: Vec<WireText<'a>>,
     /// Its values after it.
-    pub to: Vec<WireText>,
+    pub to: Vec<WireText<'a>>,
 }
 
 /// Whether the messages are written, or are written elsewhere.
@@ -255,7 +259,7 @@ enum Messages {
 }
 
 /// The hops of a case, from the client inwards.
-pub(super) fn hops(case: &Case, options: &JsonOptions) -> Vec<HopLine> {
+pub(super) fn hops<'a>(case: &'a Case, options: &JsonOptions) -> Vec<HopLine<'a>> {
     let chain = &case.chain;
     let inner = chain.hops().skip(1).map(Some).chain([None]);
     let hops = chain.hops().zip(inner).enumerate();
@@ -284,13 +288,13 @@ pub(super) fn hops(case: &Case, options: &JsonOptions) -> Vec<HopLine> {
     .collect()
 }
 
-impl ExchangeLine {
-    fn new(exchange: &Exchange, messages: Messages, options: &JsonOptions) -> Self {
+impl<'a> ExchangeLine<'a> {
+    fn new(exchange: &'a Exchange, messages: Messages, options: &JsonOptions) -> Self {
         let shown = (messages == Messages::Here).then_some(exchange);
         Self {
             connection: exchange.conn.0,
             index: exchange.index,
-            started_at: writer::time(exchange.started_at()),
+            started_at: Time(exchange.started_at()),
             client: Side::from(&exchange.client),
             server: Side::from(&exchange.server),
             client_addresses: exchange
@@ -313,14 +317,14 @@ impl ExchangeLine {
             anomalies: exchange
                 .anomalies
                 .iter()
-                .map(|a| words::anomaly(*a).0.to_owned())
+                .map(|a| words::anomaly(*a).0)
                 .collect(),
         }
     }
 }
 
-impl From<&Link> for LinkLine {
-    fn from(link: &Link) -> Self {
+impl<'a> From<&'a Link> for LinkLine<'a> {
+    fn from(link: &'a Link) -> Self {
         Self {
             rule: match link.rule {
                 LinkRule::SameProcess => RuleName::SameProcess,
@@ -329,7 +333,7 @@ impl From<&Link> for LinkLine {
                 LinkRule::ForwardedFor => RuleName::ForwardedFor,
             },
             strength: StrengthName::from(link.strength),
-            agree: link.agree.iter().map(|&what| what.to_owned()).collect(),
+            agree: &link.agree,
             ambiguous_with: link.ambiguous_with,
         }
     }
@@ -346,8 +350,8 @@ impl From<Strength> for StrengthName {
     }
 }
 
-impl From<&Asked> for AskedLine {
-    fn from(asked: &Asked) -> Self {
+impl<'a> From<&'a Asked> for AskedLine<'a> {
+    fn from(asked: &'a Asked) -> Self {
         let what = match asked {
             Asked::NextHop => AskedWhat::NextHop,
             Asked::Nobody => AskedWhat::Nobody,
@@ -367,11 +371,11 @@ impl From<&Asked> for AskedLine {
     }
 }
 
-impl From<&UnreadPeer> for UnreadLine {
-    fn from(peer: &UnreadPeer) -> Self {
+impl<'a> From<&'a UnreadPeer> for UnreadLine<'a> {
+    fn from(peer: &'a UnreadPeer) -> Self {
         Self {
-            address: peer.addr.map(|addr| addr.to_string()),
-            path: peer.path.as_deref().map(str::to_owned),
+            address: peer.addr,
+            path: peer.path.as_deref(),
             why: match peer.why {
                 Unread::PortNotTraced => UnreadWhy::PortNotTraced,
                 Unread::UnixSocket => UnreadWhy::UnixSocket,
@@ -385,9 +389,9 @@ impl From<&UnreadPeer> for UnreadLine {
     }
 }
 
-impl From<Changes<'_>> for ChangesLine {
-    fn from(changes: Changes<'_>) -> Self {
-        let rewrite = |(from, to): (&[u8], &[u8])| Rewrite {
+impl<'a> From<Changes<'a>> for ChangesLine<'a> {
+    fn from(changes: Changes<'a>) -> Self {
+        let rewrite = |(from, to): (&'a [u8], &'a [u8])| Rewrite {
             from: WireText::from(from),
             to: WireText::from(to),
         };
@@ -406,10 +410,10 @@ impl From<Changes<'_>> for ChangesLine {
     }
 }
 
-impl From<MessageChanges<'_>> for MessageChangesLine {
-    fn from(changes: MessageChanges<'_>) -> Self {
-        let fields = |fields: Vec<model::Field<'_>>| fields.into_iter().map(Field::from).collect();
-        let values = |values: Vec<&[u8]>| values.into_iter().map(WireText::from).collect();
+impl<'a> From<MessageChanges<'a>> for MessageChangesLine<'a> {
+    fn from(changes: MessageChanges<'a>) -> Self {
+        let fields = |fields: Vec<model::Field<'a>>| fields.into_iter().map(Field::from).collect();
+        let values = |values: Vec<&'a [u8]>| values.into_iter().map(WireText::from).collect();
         Self {
             added: fields(changes.added),
             dropped: fields(changes.dropped),

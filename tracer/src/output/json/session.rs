@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::SCHEMA;
+use super::time::Time;
 use super::verdict::GroupLine;
-use super::{SCHEMA, writer};
 use crate::model::{Health, LossPlace};
 use crate::output::groups::Groups;
 use crate::output::redact::Secrets;
@@ -12,19 +13,19 @@ use crate::output::{Mode, Session};
 
 /// What is known before the first case.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Start {
+pub struct Start<'a> {
     /// Version of this format.
     pub schema: u32,
     /// Version of the tool.
-    pub version: String,
+    pub version: &'static str,
     /// Where the traffic comes from.
     pub mode: SessionMode,
     /// Interfaces, the cgroup, or files.
-    pub inputs: Vec<String>,
+    pub inputs: &'a [String],
     /// Ports of the servers, such as `80,8000-8100`; `null` where every port counts.
-    pub ports: Option<String>,
+    pub ports: Option<&'a str>,
     /// The filter, in words.
-    pub filter: String,
+    pub filter: &'a str,
     /// Whether the cases hold their secrets.
     pub secrets_shown: bool,
 }
@@ -39,18 +40,18 @@ pub enum SessionMode {
     Read,
 }
 
-impl Start {
-    pub(super) fn new(session: &Session, secrets: Secrets) -> Self {
+impl<'a> Start<'a> {
+    pub(super) fn new(session: &'a Session, secrets: Secrets) -> Self {
         Self {
             schema: SCHEMA,
-            version: session.version.to_owned(),
+            version: session.version,
             mode: match session.mode {
                 Mode::Live => SessionMode::Live,
                 Mode::Read => SessionMode::Read,
             },
-            inputs: session.inputs.clone(),
-            ports: session.ports.clone(),
-            filter: session.filter.clone(),
+            inputs: &session.inputs,
+            ports: session.ports.as_deref(),
+            filter: &session.filter,
             secrets_shown: secrets == Secrets::Shown,
         }
     }
@@ -59,13 +60,13 @@ impl Start {
 /// What the session saw, and what it could not see. Every number is a count from the start of the
 /// session.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Summary {
+pub struct Summary<'a> {
     /// Version of this format.
     pub schema: u32,
     /// When the first packet was captured; `null` where there was none.
-    pub first_packet_at: Option<String>,
+    pub first_packet_at: Option<Time>,
     /// When the last packet was captured.
-    pub last_packet_at: Option<String>,
+    pub last_packet_at: Option<Time>,
     /// Packets that reached the tool.
     pub packets: u64,
     /// Bytes of these packets.
@@ -83,7 +84,7 @@ pub struct Summary {
     /// What came of the requests that were held in the kernel; `null` where none are.
     pub held: Option<HeldLine>,
     /// What was not seen, or not understood.
-    pub not_seen: NotSeen,
+    pub not_seen: NotSeen<'a>,
     /// The groups of cases, the oldest first; at most 64.
     pub groups: Vec<GroupLine>,
     /// Groups that are not in `groups`, because it was full.
@@ -109,7 +110,7 @@ pub struct HeldLine {
 
 /// What was not seen, or not understood.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct NotSeen {
+pub struct NotSeen<'a> {
     /// Refusals that were not seen, at most, as requests were held in the kernel (`--capture hold`):
     /// requests of which nothing came before the end, or that were pushed out by others.
     pub refusals_at_most: u64,
@@ -118,7 +119,7 @@ pub struct NotSeen {
     /// Records that were lost on their way to the tool, by place; empty where none were.
     pub lost: Vec<Lost>,
     /// Probes that are not there, and what that costs.
-    pub missing_probes: Vec<Missing>,
+    pub missing_probes: Vec<Missing<'a>>,
     /// Gaps in connections.
     pub gaps: u64,
     /// Bytes in these gaps.
@@ -180,21 +181,21 @@ pub enum Place {
 
 /// A probe that is not there.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Missing {
+pub struct Missing<'a> {
     /// Its name.
-    pub probe: String,
+    pub probe: &'static str,
     /// Why it is not there.
-    pub why: String,
+    pub why: &'a str,
     /// What is lost by it.
-    pub costs: String,
+    pub costs: &'static str,
 }
 
-impl Summary {
-    pub(super) fn new(health: &Health, groups: &Groups<()>) -> Self {
+impl<'a> Summary<'a> {
+    pub(super) fn new(health: &'a Health, groups: &Groups<()>) -> Self {
         Self {
             schema: SCHEMA,
-            first_packet_at: health.first_at.map(writer::time),
-            last_packet_at: health.last_at.map(writer::time),
+            first_packet_at: health.first_at.map(Time),
+            last_packet_at: health.last_at.map(Time),
             packets: health.packets,
             packet_bytes: health.bytes,
             connections: health.connections,
@@ -218,9 +219,9 @@ impl Summary {
                     .missing
                     .iter()
                     .map(|m| Missing {
-                        probe: m.probe.to_owned(),
-                        why: m.why.clone(),
-                        costs: m.costs.to_owned(),
+                        probe: m.probe,
+                        why: &m.why,
+                        costs: m.costs,
                     })
                     .collect(),
                 gaps: health.gaps,

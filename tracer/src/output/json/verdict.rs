@@ -1,11 +1,13 @@
 //! The conclusion: evidence, verdict, what was compared, and the group.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::chain::StrengthName;
 use super::message::WireText;
-use super::writer;
+use super::time::Time;
 use crate::model::{
     Case, CauseId, Chain, Confidence, Evidence, Exchange, Finding, Group, Handling, Issuer, Kind,
     Pace, Part, Proves, Side, Span, Verdict,
@@ -14,41 +16,41 @@ use crate::output::words;
 
 /// A fact, and where it was read.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct EvidenceLine {
+pub struct EvidenceLine<'a> {
     /// What kind of fact, such as `request.csrf_missing`.
-    pub id: String,
+    pub id: &'a str,
     /// The hop that it speaks of: its place in `hops`.
     pub hop: usize,
     /// One sentence; it may quote the wire.
-    pub fact: String,
+    pub fact: &'a str,
     /// How much it says.
     pub strength: StrengthName,
     /// The cause that it speaks for by itself; `null` where it speaks for none.
     #[schemars(extend("examples" = causes()))]
-    pub cause: Option<String>,
+    pub cause: Option<&'static str>,
     /// The product that it speaks of; `null` where it speaks of none.
-    pub product: Option<ProductLine>,
+    pub product: Option<ProductLine<'a>>,
     /// What it says of the product: `generated`, `passed-through`, `not-generated`, `hint` or
     /// `trap`; `null` where there is no product.
     #[schemars(extend("examples" = proves()))]
-    pub proves: Option<String>,
+    pub proves: Option<&'static str>,
     /// Where the bytes are; `null` for what was read from times, addresses and processes.
-    pub span: Option<SpanLine>,
+    pub span: Option<SpanLine<'a>>,
 }
 
 /// A product, by name.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct ProductLine {
+pub struct ProductLine<'a> {
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// What kind of thing it is, such as `reverse-proxy`.
     #[schemars(extend("examples" = kinds()))]
-    pub kind: String,
+    pub kind: &'static str,
 }
 
 /// Where in the exchange of a hop a fact was read.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct SpanLine {
+pub struct SpanLine<'a> {
     /// In which message.
     pub message: MessageName,
     /// In which part of it.
@@ -56,7 +58,7 @@ pub struct SpanLine {
     /// Place of the header field in `headers`, from 0; `null` unless `part` is `field`.
     pub field: Option<usize>,
     /// Name of the header field; `null` unless `part` is `field`.
-    pub name: Option<WireText>,
+    pub name: Option<WireText<'a>>,
     /// First byte of the content, from 0; `null` unless `part` is `body`. Counted in the content
     /// as it crossed the wire, its codings removed: where secrets are replaced, the same text
     /// lies elsewhere in what is written here.
@@ -89,41 +91,42 @@ pub enum PartName {
 
 /// The conclusion.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct VerdictLine {
+pub struct VerdictLine<'a> {
     /// Who made the refusal.
-    pub issuer: IssuerLine,
+    pub issuer: IssuerLine<'a>,
     /// How the refusal came to the client, at the hop nearest to it that did not make it.
     pub handling: HandlingName,
     /// The side call that said no; `null` unless it was delegated.
     pub delegate: Option<DelegateLine>,
     /// Why it was refused: the cause of the first finding; `null` where it cannot be told.
     #[schemars(extend("examples" = causes()))]
-    pub cause: Option<String>,
+    pub cause: Option<&'static str>,
     /// How sure the cause is.
     pub confidence: ConfidenceName,
     /// Every cause that the evidence may support, best first.
-    pub findings: Vec<FindingLine>,
+    pub findings: Vec<FindingLine<'a>>,
     /// Why the issuer and the handling are what they are, a sentence each.
-    pub reasons: Vec<String>,
+    pub reasons: &'a [String],
     /// Why nothing more can be said, a sentence each.
-    pub limits: Vec<String>,
+    pub limits: &'a [String],
     /// One thing to do next; empty where there is none.
-    pub next_step: String,
+    pub next_step: &'a str,
 }
 
 /// Who made a refusal.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct IssuerLine {
+pub struct IssuerLine<'a> {
     /// The hop whose server made it: its place in `hops`; `null` where that lies beyond what was
     /// seen.
     pub hop: Option<usize>,
     /// Address and port of that server.
-    pub address: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<SocketAddr>,
     /// The product, where it is known.
-    pub product: Option<String>,
+    pub product: Option<&'a str>,
     /// What kind of thing the product is, such as `framework`.
     #[schemars(extend("examples" = kinds()))]
-    pub kind: Option<String>,
+    pub kind: Option<&'static str>,
     /// How sure the hop and the product are.
     pub confidence: ConfidenceName,
 }
@@ -132,7 +135,8 @@ pub struct IssuerLine {
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct DelegateLine {
     /// Address and port that were asked.
-    pub address: String,
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
     /// The hop whose server asked: its place in `hops`.
     pub hop: usize,
     /// The place in `side_calls` of that hop.
@@ -171,34 +175,35 @@ pub enum ConfidenceName {
 
 /// A cause that the evidence may support.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct FindingLine {
+pub struct FindingLine<'a> {
     /// The cause.
     #[schemars(extend("examples" = causes()))]
-    pub cause: String,
+    pub cause: &'static str,
     /// What it is, in words that complete "It was refused because …"; `null` where this version
     /// has none.
-    pub because: Option<String>,
+    pub because: Option<&'static str>,
     /// How sure it is.
     pub confidence: ConfidenceName,
     /// The evidence for it: places in `evidence`.
-    pub supports: Vec<usize>,
+    pub supports: &'a [usize],
     /// The evidence against it: places in `evidence`.
-    pub against: Vec<usize>,
+    pub against: &'a [usize],
     /// One thing to do next; empty where there is none.
-    pub next_step: String,
+    pub next_step: &'a str,
 }
 
 /// An exchange of the same method and route that was not refused.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct SiblingLine {
+pub struct SiblingLine<'a> {
     /// When its first byte was seen.
-    pub started_at: String,
+    pub started_at: Time,
     /// The status of its answer; `null` where none was seen.
     pub status: Option<u16>,
     /// Address and port of its client.
-    pub client: String,
+    #[schemars(with = "String")]
+    pub client: SocketAddr,
     /// Its target, as written; `null` where its request was not seen.
-    pub target: Option<WireText>,
+    pub target: Option<WireText<'a>>,
 }
 
 /// How fast the client asked for the same route, counted up to the reported exchange.
@@ -220,9 +225,9 @@ pub struct GroupLine {
     /// How many there were, with this one; in the summary, with the last one.
     pub count: u64,
     /// When the first began.
-    pub first_at: String,
+    pub first_at: Time,
     /// When this one began; in the summary, when the last one began.
-    pub last_at: String,
+    pub last_at: Time,
 }
 
 fn causes() -> [Vec<&'static str>; 1] {
@@ -237,28 +242,28 @@ fn proves() -> [Vec<&'static str>; 1] {
     [Proves::ALL.map(Proves::name).to_vec()]
 }
 
-impl EvidenceLine {
-    pub(super) fn new(evidence: &Evidence, chain: &Chain) -> Self {
+impl<'a> EvidenceLine<'a> {
+    pub(super) fn new(evidence: &'a Evidence, chain: &'a Chain) -> Self {
         let exchange = chain.hop(evidence.hop).map(|hop| &hop.exchange);
         let product = evidence.product.as_ref();
         Self {
-            id: evidence.id.to_string(),
+            id: &evidence.id,
             hop: evidence.hop,
-            fact: evidence.fact.clone(),
+            fact: &evidence.fact,
             strength: StrengthName::from(evidence.strength),
-            cause: evidence.cause.map(|cause| cause.name().to_owned()),
+            cause: evidence.cause.map(CauseId::name),
             product: product.map(|(_, product)| ProductLine {
-                name: product.name.clone(),
-                kind: product.kind.name().to_owned(),
+                name: &product.name,
+                kind: product.kind.name(),
             }),
-            proves: product.map(|(proves, _)| proves.name().to_owned()),
+            proves: product.map(|(proves, _)| proves.name()),
             span: evidence.span.map(|span| SpanLine::new(span, exchange)),
         }
     }
 }
 
-impl SpanLine {
-    fn new(span: Span, exchange: Option<&Exchange>) -> Self {
+impl<'a> SpanLine<'a> {
+    fn new(span: Span, exchange: Option<&'a Exchange>) -> Self {
         let (part, field, (from, to)) = match span.part {
             Part::StartLine => (PartName::StartLine, None, (None, None)),
             Part::Field(index) => (PartName::Field, Some(index), (None, None)),
@@ -280,8 +285,8 @@ impl SpanLine {
     }
 }
 
-impl VerdictLine {
-    pub(super) fn new(case: &Case) -> Self {
+impl<'a> VerdictLine<'a> {
+    pub(super) fn new(case: &'a Case) -> Self {
         let Verdict {
             issuer,
             handling,
@@ -296,27 +301,24 @@ impl VerdictLine {
             issuer: IssuerLine::new(issuer, &case.chain),
             handling: HandlingName::from(*handling),
             delegate: delegate.and_then(|at| DelegateLine::new(at, &case.chain)),
-            cause: cause.map(|finding| finding.cause.name().to_owned()),
+            cause: cause.map(|finding| finding.cause.name()),
             confidence: cause.map_or(Confidence::Unknown, |c| c.confidence).into(),
             findings: findings.iter().map(FindingLine::from).collect(),
-            reasons: reasons.clone(),
-            limits: limits.clone(),
-            next_step: next_step.clone(),
+            reasons,
+            limits,
+            next_step,
         }
     }
 }
 
-impl IssuerLine {
-    fn new(issuer: &Issuer, chain: &Chain) -> Self {
+impl<'a> IssuerLine<'a> {
+    fn new(issuer: &'a Issuer, chain: &Chain) -> Self {
         let hop = issuer.hop.and_then(|at| chain.hop(at));
         Self {
             hop: issuer.hop,
-            address: hop.map(|hop| hop.exchange.server.addr.to_string()),
-            product: issuer.product.as_ref().map(|product| product.name.clone()),
-            kind: issuer
-                .product
-                .as_ref()
-                .map(|product| product.kind.name().to_owned()),
+            address: hop.map(|hop| hop.exchange.server.addr),
+            product: issuer.product.as_ref().map(|product| &*product.name),
+            kind: issuer.product.as_ref().map(|product| product.kind.name()),
             confidence: issuer.confidence.into(),
         }
     }
@@ -326,7 +328,7 @@ impl DelegateLine {
     fn new((hop, side_call): (usize, usize), chain: &Chain) -> Option<Self> {
         let call = chain.hop(hop)?.side_calls.get(side_call)?;
         Some(Self {
-            address: call.exchange.server.addr.to_string(),
+            address: call.exchange.server.addr,
             hop,
             side_call,
         })
@@ -356,25 +358,25 @@ impl From<Confidence> for ConfidenceName {
     }
 }
 
-impl From<&Finding> for FindingLine {
-    fn from(finding: &Finding) -> Self {
+impl<'a> From<&'a Finding> for FindingLine<'a> {
+    fn from(finding: &'a Finding) -> Self {
         Self {
-            cause: finding.cause.name().to_owned(),
-            because: words::because(finding.cause).map(str::to_owned),
+            cause: finding.cause.name(),
+            because: words::because(finding.cause),
             confidence: finding.confidence.into(),
-            supports: finding.supports.clone(),
-            against: finding.against.clone(),
-            next_step: finding.next_step.clone(),
+            supports: &finding.supports,
+            against: &finding.against,
+            next_step: &finding.next_step,
         }
     }
 }
 
-impl From<&Exchange> for SiblingLine {
-    fn from(sibling: &Exchange) -> Self {
+impl<'a> From<&'a Exchange> for SiblingLine<'a> {
+    fn from(sibling: &'a Exchange) -> Self {
         Self {
-            started_at: writer::time(sibling.started_at()),
+            started_at: Time(sibling.started_at()),
             status: sibling.response.as_ref().map(|r| r.status),
-            client: sibling.client.addr.to_string(),
+            client: sibling.client.addr,
             target: sibling.request.as_ref().map(|r| WireText::from(r.target())),
         }
     }
@@ -396,8 +398,8 @@ impl GroupLine {
         (group.count > 0).then(|| Self {
             first_case: group.first_case,
             count: group.count,
-            first_at: writer::time(group.first_at),
-            last_at: writer::time(group.last_at),
+            first_at: Time(group.first_at),
+            last_at: Time(group.last_at),
         })
     }
 }

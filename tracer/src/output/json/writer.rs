@@ -5,7 +5,6 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::model::Timestamp;
 use crate::output::escape;
 
 /// A value as one line of compact JSON, with its line feed; characters that must not reach a
@@ -17,13 +16,6 @@ pub(super) fn line(value: &impl Serialize) -> io::Result<String> {
     }
     line.push('\n');
     Ok(line)
-}
-
-/// RFC 3339 in UTC, with nine digits of the second.
-pub(super) fn time(at: Timestamp) -> String {
-    // Nanoseconds in 64 bits end in the year 2554, which jiff can hold.
-    let at = jiff::Timestamp::from_nanosecond(at.as_nanos().into()).unwrap_or_default();
-    format!("{at:.9}")
 }
 
 /// Whether there are only characters in it that can be seen, as in nearly every text. Looks at each
