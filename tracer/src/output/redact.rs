@@ -73,7 +73,10 @@ impl Replaced {
 
     /// Without repetitions of any secret of a case, among which are its own.
     fn swept(&self, masks: &Masks, sweeper: &Sweeper<'_>) -> Arc<Exchange> {
-        if may_hold(&self.exchange, &masks.sweeper_beside(&self.found)) {
+        let others = masks.sweeper_beside(&self.found);
+        let is_unswept = Arc::ptr_eq(&self.exchange, &self.swept);
+        // One of the others may span one of its own, or what stands for it.
+        if may_hold(&self.exchange, &others) || !is_unswept && may_hold(&self.swept, &others) {
             swept(&self.exchange, sweeper)
         } else {
             Arc::clone(&self.swept)

@@ -211,6 +211,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_field_of_cookies_is_told_however_long_its_name_is() {
+        for (name, cookies) in [("X-Cookie", true), ("X-Cook", false)] {
+            for long in [1, LONGEST] {
+                let name = "x-".repeat(long) + name;
+                for _ in 0..2 {
+                    let told = matches!(Field::of(name.as_bytes()), Field::Cookies);
+                    assert_eq!(told, cookies, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn names_tell() {
         for (name, header, parameter, member) in [
             ("X-Api-Key", true, true, true),

@@ -516,3 +516,24 @@ fn is_user_and_password(value: &[u8]) -> bool {
         .is_ok_and(|plain| plain.contains(&b':'))
         || (padding > 0 && digits.len() >= 4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_may_begin_at_marks_and_at_the_starts_of_words() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                let marks = matches!(first, b'"' | b'\'' | b'=' | b':' | b'<');
+                let word = matches!(
+                    [first, second],
+                    [b'e', b'y'] | [b'B' | b'b', b'A' | b'a' | b'E' | b'e']
+                );
+                let [now, next] = [first, second].map(|byte| u8x16::new([byte; 16]));
+                let told = tells(now, next).move_mask() != 0;
+                assert_eq!(told, marks || word, "{first} {second}");
+            }
+        }
+    }
+}
