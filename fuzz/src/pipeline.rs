@@ -106,7 +106,7 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
         outcome.cases += 1;
         outcome.packets += case.packets.len();
         assert_eq!(case.number, outcome.cases);
-        outputs.case(case).expect("memory takes it");
+        outputs.cases(vec![case]).expect("memory takes it");
     };
     if let Ok(mut file) = CaptureFile::from_reader("fuzz", reader) {
         while let Ok(true) = file.next(&mut |record| pipeline.push(record)) {

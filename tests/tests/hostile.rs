@@ -242,7 +242,10 @@ fn read(bytes: &[u8]) {
     }
     pipeline.finish();
     while let Some(case) = pipeline.next_case() {
-        assert!(outputs.case(case).is_ok(), "nothing can fail to be written");
+        assert!(
+            outputs.cases(vec![case]).is_ok(),
+            "nothing can fail to be written"
+        );
     }
     assert!(outputs.finish(&pipeline.health()).is_ok());
 }

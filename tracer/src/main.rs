@@ -240,13 +240,15 @@ fn session(
     limit: &LimitArgs,
     wanted: Option<u64>,
 ) -> Result<Session> {
+    let (stop, progress) = (Arc::clone(&writer.stop), writer.progress.clone());
+    let press = Press::new(writer, limit.threads(), pipeline.keeps_packets());
     Ok(Session {
         pipeline,
-        stop: Arc::clone(&writer.stop),
+        stop,
         wanted,
         ending: Ending::AsAsked,
-        progress: writer.progress.clone(),
-        press: Press::new(writer, limit.threads()).context("cannot start a thread")?,
+        progress,
+        press: press.context("cannot start a thread")?,
     })
 }
 

@@ -201,6 +201,11 @@ impl Pipeline {
         self.cases.pop_front()
     }
 
+    /// Whether cases come with their packets.
+    pub const fn keeps_packets(&self) -> bool {
+        self.options.keep_packets
+    }
+
     /// How well the session could see so far.
     pub fn health(&self) -> Health {
         let stats = self.connections.stats();

@@ -75,12 +75,17 @@ impl Session {
     }
 
     fn hand_out(&mut self) {
-        while let Some(case) = self.pipeline.next_unjudged() {
-            if self.wanted == Some(0) {
-                continue;
+        loop {
+            let next = std::iter::from_fn(|| self.pipeline.next_unjudged());
+            let mut batch: Vec<_> = next.take(self.press.batch()).collect();
+            if batch.is_empty() {
+                break;
             }
-            self.wanted = self.wanted.map(|n| n - 1);
-            self.press.case(case);
+            if let Some(wanted) = &mut self.wanted {
+                batch.truncate(usize::try_from(*wanted).unwrap_or(usize::MAX));
+                *wanted -= batch.len() as u64;
+            }
+            self.press.cases(batch);
         }
         if self.wanted == Some(0) {
             self.stop.store(true, Ordering::Relaxed);

@@ -25,19 +25,30 @@ pub(crate) struct Writer {
     pub(crate) progress: Progress,
 }
 
+/// What takes the cases to the [`Writer`].
+pub(crate) struct Press {
+    /// Most cases that go together.
+    batch: usize,
+    place: Place,
+}
+
 /// Where the [`Writer`] works.
-pub(crate) enum Press {
+enum Place {
     /// On the thread that reads.
     Here(Box<Writer>),
     /// On one of its own.
     Aside {
-        cases: SyncSender<Unjudged>,
+        cases: SyncSender<Vec<Unjudged>>,
         writer: JoinHandle<Box<Writer>>,
     },
 }
 
-/// Cases that wait for the other thread; past it, reading waits. Each can hold some MiB of packets.
-const WAITING: usize = 16;
+/// Cases go together, so that each step finds its code and tables in the processor's caches from
+/// the second on; few where each can hold some MiB of packets.
+const BATCH: usize = 32;
+const BATCH_WITH_PACKETS: usize = 4;
+/// Batches that wait for the other thread; past it, reading waits.
+const WAITING: usize = 2;
 
 impl Writer {
     /// Tells the outputs what is known before the first case.
@@ -46,10 +57,11 @@ impl Writer {
         self.note(started);
     }
 
-    fn case(&mut self, case: Unjudged) {
-        let case = self.judge.judge(case);
+    fn cases(&mut self, cases: Vec<Unjudged>) {
+        let judge = |case| self.judge.judge(case);
+        let cases = cases.into_iter().map(judge).collect();
         let outputs = &mut self.outputs;
-        let written = self.progress.suspend(|| outputs.case(case));
+        let written = self.progress.suspend(|| outputs.cases(cases));
         self.note(written);
     }
 
@@ -74,36 +86,52 @@ impl Writer {
 }
 
 impl Press {
-    /// With a thread of its own, where there are at least two.
+    /// With a thread of its own, where there are at least two. `keeps_packets` says whether cases
+    /// come with theirs.
     ///
     /// # Errors
     /// Where the thread cannot be started.
-    pub(crate) fn new(writer: Writer, threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        writer: Writer,
+        threads: usize,
+        keeps_packets: bool,
+    ) -> std::io::Result<Self> {
+        let batch = match keeps_packets {
+            true => BATCH_WITH_PACKETS,
+            false => BATCH,
+        };
         let writer = Box::new(writer);
         if threads < 2 {
-            return Ok(Self::Here(writer));
+            let place = Place::Here(writer);
+            return Ok(Self { batch, place });
         }
         let (cases, waiting) = sync_channel(WAITING);
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || work(writer, &waiting))?;
-        Ok(Self::Aside { cases, writer })
+        let place = Place::Aside { cases, writer };
+        Ok(Self { batch, place })
     }
 
-    /// Judges and writes a case, now or soon.
-    pub(crate) fn case(&mut self, case: Unjudged) {
-        match self {
-            Self::Here(writer) => writer.case(case),
+    /// Most cases that it takes at once.
+    pub(crate) const fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Judges and writes cases, now or soon.
+    pub(crate) fn cases(&mut self, batch: Vec<Unjudged>) {
+        match &mut self.place {
+            Place::Here(writer) => writer.cases(batch),
             // It only goes before its time where it panicked, which `finish` passes on.
-            Self::Aside { cases, .. } => drop(cases.send(case)),
+            Place::Aside { cases, .. } => drop(cases.send(batch)),
         }
     }
 
     /// Closes the outputs.
     pub(crate) fn finish(self, health: &Health) -> Ending {
-        let writer = match self {
-            Self::Here(writer) => writer,
-            Self::Aside { cases, writer } => {
+        let writer = match self.place {
+            Place::Here(writer) => writer,
+            Place::Aside { cases, writer } => {
                 drop(cases);
                 match writer.join() {
                     Ok(writer) => writer,
@@ -115,9 +143,9 @@ impl Press {
     }
 }
 
-fn work(mut writer: Box<Writer>, waiting: &Receiver<Unjudged>) -> Box<Writer> {
-    while let Ok(case) = waiting.recv() {
-        writer.case(case);
+fn work(mut writer: Box<Writer>, waiting: &Receiver<Vec<Unjudged>>) -> Box<Writer> {
+    while let Ok(cases) = waiting.recv() {
+        writer.cases(cases);
     }
     writer
 }

@@ -126,18 +126,20 @@ impl Outputs {
         self.each(|output| output.sink.start(session))
     }
 
-    /// Writes a case to every output, without its secrets unless they are to be shown.
+    /// Writes cases to every output, without their secrets unless they are to be shown.
     ///
     /// # Errors
     /// The first failure; each output that failed gets nothing more.
-    pub fn case(&mut self, mut case: Case) -> Result<(), OutputError> {
+    pub fn cases(&mut self, mut cases: Vec<Case>) -> Result<(), OutputError> {
         if let Some(redactor) = &mut self.redactor {
-            redactor.case(&mut case);
+            cases.iter_mut().for_each(|case| redactor.case(case));
         }
         self.each(|output| {
-            output.sink.case(&case)?;
-            output.cases = output.cases.saturating_add(1);
-            Ok(())
+            cases.iter().try_for_each(|case| {
+                output.sink.case(case)?;
+                output.cases = output.cases.saturating_add(1);
+                Ok(())
+            })
         })
     }
 
@@ -214,10 +216,10 @@ mod tests {
     fn a_failed_output_is_named_and_the_others_go_on() {
         let (log, mut outputs) = two_outputs(Secrets::Redacted);
         outputs
-            .case(testing::case(testing::refused_post()))
+            .cases(vec![testing::case(testing::refused_post())])
             .unwrap();
         let error = outputs
-            .case(testing::case(testing::refused_post()))
+            .cases(vec![testing::case(testing::refused_post())])
             .unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -225,7 +227,7 @@ mod tests {
         );
         assert!(!error.is_closed_pipe());
         outputs
-            .case(testing::case(testing::refused_post()))
+            .cases(vec![testing::case(testing::refused_post())])
             .unwrap();
         outputs.finish(&Health::default()).unwrap();
         assert_eq!(log.lock().unwrap().join(" "), "full case case case finish");
@@ -243,7 +245,7 @@ mod tests {
                 )
                 .into(),
             );
-            outputs.case(testing::case(exchange)).unwrap();
+            outputs.cases(vec![testing::case(exchange)]).unwrap();
             assert_eq!(log.lock().unwrap().contains(&"s3cret".to_owned()), shown);
         }
     }
@@ -254,7 +256,7 @@ mod tests {
             let full = WholeFile::create(Path::new("/dev/full")).unwrap();
             let mut outputs = Outputs::new(Secrets::Redacted);
             outputs.add("/dev/full", sink(format, full));
-            let error = outputs.case(testing::case(testing::refused_post()));
+            let error = outputs.cases(vec![testing::case(testing::refused_post())]);
             assert_eq!(
                 error.unwrap_err().to_string(),
                 "cannot write /dev/full: No space left on device (os error 28); it holds no case"
@@ -270,7 +272,7 @@ mod tests {
             drop(reader);
             let mut outputs = Outputs::new(Secrets::Redacted);
             outputs.add("standard output", sink(format, writer));
-            let error = outputs.case(testing::case(testing::refused_post()));
+            let error = outputs.cases(vec![testing::case(testing::refused_post())]);
             assert!(error.unwrap_err().is_closed_pipe());
         }
     }

@@ -152,12 +152,24 @@ pub struct LiveSource {
     counted_at: Timestamp,
 }
 
+/// What a look at the kernel's records showed.
+enum Look {
+    /// All that there was, and a tick.
+    Ticked,
+    /// All that there was.
+    Drained,
+    /// There is more.
+    Behind,
+    /// There will be no more.
+    Ended,
+}
+
 /// How long to wait for records before looking by itself: the kernel side wakes nobody until its
-/// buffer fills up. It is the delay of a report, and at 100 times a second costs nothing to see.
+/// buffer fills up.
 const WAIT: Duration = Duration::from_millis(10);
 /// Records handed out in one go, so that ticks and counters have their turn under any load.
 const BATCH: usize = 4096;
-/// At most this long between ticks.
+/// At most this long between ticks: the delay of a report, beside what a case waits for.
 const TICK: Duration = Duration::from_millis(50);
 /// How far ticks stay behind the clock. A probe takes its time stamp a little before its record
 /// can be seen; no record may come with a time before a tick that was handed out.
@@ -269,22 +281,8 @@ impl LiveSource {
         }
     }
 
-    /// What is done about once a second, and at the end.
-    fn do_chores(&mut self, sink: &mut dyn FnMut(Record<'_>)) {
-        if let Some(log) = &mut self.kernel_log {
-            log.forward();
-        }
-        for missing in self.attachments.follow(&mut self.ebpf) {
-            sink(Record::Missing(missing));
-        }
-    }
-}
-
-impl Source for LiveSource {
-    fn next(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<bool, SourceError> {
-        for record in self.first.drain(..) {
-            sink(record);
-        }
+    /// Waits where there was nothing more, then hands out what there is by now.
+    fn look(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<Look, SourceError> {
         let stopping = self.stop.load(Ordering::Relaxed);
         if stopping && self.attachments.detach(&mut self.ebpf) {
             // A probe that was running writes its record yet; it takes microseconds.
@@ -311,12 +309,45 @@ impl Source for LiveSource {
                 sink(Record::Held { at, counts });
             }
         }
-        if self.ring_is_empty && (ended || now.since(self.ticked_at) >= TICK) {
+        let ticks = self.ring_is_empty && (ended || now.since(self.ticked_at) >= TICK);
+        if ticks {
             self.ticked_at = now;
             sink(Record::Tick {
                 at: clock::minus(now, TICK_LAG),
             });
         }
-        Ok(!ended)
+        Ok(match (ended, ticks, self.ring_is_empty) {
+            (true, ..) => Look::Ended,
+            (_, true, _) => Look::Ticked,
+            (.., false) => Look::Behind,
+            (.., true) => Look::Drained,
+        })
+    }
+
+    /// What is done about once a second, and at the end.
+    fn do_chores(&mut self, sink: &mut dyn FnMut(Record<'_>)) {
+        if let Some(log) = &mut self.kernel_log {
+            log.forward();
+        }
+        for missing in self.attachments.follow(&mut self.ebpf) {
+            sink(Record::Missing(missing));
+        }
+    }
+}
+
+impl Source for LiveSource {
+    /// Hands out what comes until a tick is due, or a batch of records that waited: what is done
+    /// with the cases is done for several at once.
+    fn next(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<bool, SourceError> {
+        for record in self.first.drain(..) {
+            sink(record);
+        }
+        loop {
+            match self.look(sink)? {
+                Look::Ended => return Ok(false),
+                Look::Ticked | Look::Behind => return Ok(true),
+                Look::Drained => {}
+            }
+        }
     }
 }

@@ -392,7 +392,7 @@ proptest! {
         let out = Arc::new(Mutex::new(Vec::new()));
         let mut outputs = Outputs::new(Secrets::Redacted);
         outputs.add("text", Box::new(TextSink::new(Shared(Arc::clone(&out)), options())));
-        outputs.case(testing::case(exchange)).unwrap();
+        outputs.cases(vec![testing::case(exchange)]).unwrap();
         let text = String::from_utf8(out.lock().unwrap().clone()).unwrap();
         prop_assert!(!text.contains(&secret) && text.contains("[redacted "), "{text}");
     }
