@@ -395,7 +395,7 @@ impl From<Pace> for PaceLine {
 impl GroupLine {
     /// `None` where nobody groups cases.
     pub(super) fn new(group: Group) -> Option<Self> {
-        (group.count > 0).then(|| Self {
+        (group.count > 0).then_some(Self {
             first_case: group.first_case,
             count: group.count,
             first_at: Time(group.first_at),
