@@ -12,10 +12,11 @@ use crate::bench::live::stand::{PORT, Stand, path};
 use crate::bench::live::watcher::Running;
 use crate::exec::{self, cargo};
 
-/// How many: each client has its own address of the server, as there are no more ports than
-/// [`EACH`] needs for one.
-pub(super) const OPEN: u32 = CLIENTS * EACH;
+/// How many.
+const OPEN: u32 = CLIENTS * EACH;
+/// Processes that open them, each to an address of the server of its own.
 const CLIENTS: u32 = 10;
+/// Connections of each: fewer than there are ports for the clients of one address.
 const EACH: u32 = 10_000;
 /// Processes of the server: as the clients', none needs more open files than is usual.
 const WORKERS: u32 = 10;
