@@ -35,9 +35,7 @@ impl PatternSet {
 
     /// The places of those that are in a text, in order.
     pub(super) fn all_in(&self, text: &[u8]) -> impl Iterator<Item = usize> {
-        // Most texts have none, which is told much sooner than which of them.
-        let set = self.set.as_ref().filter(|set| set.is_match(text));
-        set.map(|set| set.matches(text)).into_iter().flatten()
+        all_in(self.set.as_ref(), text)
     }
 
     /// Where in a text the one at this place is first.
@@ -52,4 +50,11 @@ impl PatternSet {
         };
         compiled.get_or_init(compile).as_ref()?.find(text)
     }
+}
+
+/// The places of the patterns of a set that are in a text, in order; none without a set.
+pub(super) fn all_in(set: Option<&RegexSet>, text: &[u8]) -> impl Iterator<Item = usize> {
+    // Most texts have none, which is told much sooner than which of them.
+    let set = set.filter(|set| set.is_match(text));
+    set.map(|set| set.matches(text)).into_iter().flatten()
 }

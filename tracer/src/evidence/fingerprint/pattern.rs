@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Match, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
+use super::super::pattern_set::all_in;
 use crate::limits;
 
 /// A regular expression over bytes.
@@ -96,9 +97,7 @@ impl Set {
     pub(super) fn matches(&self, value: &[u8]) -> impl Iterator<Item = usize> {
         let is_empty = self.patterns.is_empty();
         let set = (!is_empty).then(|| self.compiled.get_or_init(|| self.compile().ok()).as_ref());
-        // Most values have none, which is told much sooner than which of them.
-        let set = set.flatten().filter(|set| set.is_match(value));
-        set.map(|set| set.matches(value)).into_iter().flatten()
+        all_in(set.flatten(), value)
     }
 
     /// With the settings of a pattern alone.
