@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go out in one piece: a proxy that covers the answer closes the connection at its
+    # head, and a body that comes later may never be sent.
+    wbufsize = 65536
 
     def handle(self):
         try:
@@ -43,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = answer
 
     def body(self):
+        self.wfile.flush()  # "100 Continue"
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             body = b""
             while size := int(self.rfile.readline().split(b";")[0], 16):
