@@ -112,7 +112,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         None if syn || segment.len == 0 => return AS_IT_IS,
         None if is_from_server => {
             // Its request was not held.
-            if !status(&hands.start(segment.payload_at)).is_some_and(wants_status) {
+            if !status(hands.start(segment.payload_at)).is_some_and(wants_status) {
                 return None;
             }
             emit::count(counter::UNHELD);
@@ -199,12 +199,10 @@ impl Hands<'_> {
 
 impl World for Hands<'_> {
     #[inline(always)]
-    fn start(&self, at: u32) -> [u8; 16] {
-        if let Some(start) = packet::load(self.skb, at) {
-            return start;
-        }
+    fn start(&self, at: u32) -> [u64; 2] {
         // A shorter one says nothing that is followed.
-        [0; 16]
+        let words: [u64; 2] = packet::load_as(self.skb, at).unwrap_or_default();
+        words.map(u64::from_le)
     }
 
     #[inline(always)]

@@ -336,14 +336,16 @@ pub fn words<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
     if from + size_of::<[u32; N]>() > end {
         return load_as(skb, offset);
     }
-    // SAFETY: they lie before the end; unaligned reads are fine with the verifier where they are
-    // with the machine.
-    Some(unsafe { (from as *const [u32; N]).read_unaligned() })
+    // One load each: of what may lie anywhere, the compiler would make four.
+    // SAFETY: they lie before the end. Where a machine wants words aligned, its kernel aligns these
+    // (NET_IP_ALIGN); elsewhere, and to the verifier, any address will do.
+    let word = |at: usize| unsafe { (from as *const u32).add(at).read() };
+    Some(core::array::from_fn(word))
 }
 
 /// `T` is made of integers, so that any bytes are one.
 #[inline(always)]
-fn load_as<T>(skb: &SkBuff, offset: u32) -> Option<T> {
+pub fn load_as<T>(skb: &SkBuff, offset: u32) -> Option<T> {
     // Left as it is: zeros would be written one by one, and the helper writes all of it.
     let mut value = MaybeUninit::<T>::uninit();
     let len = size_of::<T>() as u32;

@@ -25,34 +25,38 @@ pub(super) struct Scan {
     pub(super) length_at: u32,
 }
 
-/// Steps of the search for each packet: one for eight bytes, and one for each line. That is enough
+/// Bytes that a step of the search looks at.
+const STEP: u32 = 16;
+/// Steps of the search for each packet: one for so many bytes, and one for each line. That is enough
 /// for all that is held in some 100 lines. The verifier walks them one by one, from each way that
 /// leads here; so there are few ways through a step.
-const STEPS: u32 = HELD_MAX / 8 + 100;
+const STEPS: u32 = HELD_MAX / STEP + 100;
 /// Longest length that is read, in digits; 18 digits fit.
 const DIGITS: u32 = 18;
 
 impl Scan {
-    /// Goes on up to `until`, the end of what is held; zeros follow there.
+    /// Goes on up to `until`, the end of what is held, which [`close`] closed: the line end that it
+    /// wrote there ends the search.
     #[inline(always)]
     pub(super) fn run(&mut self, room: &[u8; ROOM], until: u32) -> End {
         let mut at = self.at;
         let mut head_end = 0;
         for _ in 0..STEPS {
-            // Says nothing new but to the verifier, which forgets what it was before: so the steps
-            // are alike to it.
-            at &= 2 * HELD_MAX - 1;
-            if at >= until {
-                return End::More;
-            }
-            let ends = equal_to(word(room, at), b'\n');
-            if ends == 0 {
-                at += 8;
+            let [first, second] = words(room, at).map(|word| equal_to(word, b'\n'));
+            if first | second == 0 {
+                at = forget(at + STEP);
                 continue;
             }
-            let line = at + ends.trailing_zeros() / 8 + 1;
+            let (word_at, ends) = if first == 0 { (8, second) } else { (0, first) };
+            let line = at + word_at + first_lane(ends) + 1;
+            // A comparison of the two would tell the verifier what `at` can be, in each step another
+            // thing.
+            let is_behind = until.wrapping_sub(line) >> 31 != 0;
+            if is_behind {
+                return End::More;
+            }
             // A line that is cut is looked at again once there is more.
-            self.at = line - 1;
+            self.at = forget(line - 1);
             let first = word(room, line);
             // A product is zero where one of both is: one way for two questions.
             let is_blank = (first & 0xff ^ LF) * (first & 0xffff ^ CRLF) == 0;
@@ -68,17 +72,19 @@ impl Scan {
                     if self.length_at != 0 && self.length_at != line + 15 {
                         return End::Unknown;
                     }
-                    self.length_at = line + 15;
+                    self.length_at = forget(line + 15);
                 }
                 if name == TRANSFER {
                     return End::Unknown;
                 }
             }
-            at = line;
+            at = forget(line);
         }
         match head_end {
             0 => End::Unknown,
-            head_end => self.known(room, head_end),
+            // The line end is not one of its own.
+            _ if head_end > until => End::More,
+            _ => self.known(room, head_end),
         }
     }
 
@@ -108,6 +114,23 @@ impl Scan {
     }
 }
 
+/// Says nothing new but to the verifier, which forgets what the offset can be, and which other one it
+/// was made from: so the steps are alike to it, and it walks each but once.
+#[inline(always)]
+fn forget(at: u32) -> u32 {
+    let at = at & (2 * HELD_MAX - 1);
+    #[cfg(target_arch = "bpf")]
+    let at = {
+        let mut at = u64::from(at);
+        // SAFETY: it does nothing. The compiler leaves the line above where it is.
+        unsafe { core::arch::asm!("/* {0} */", inout(reg) at, options(nomem, nostack)) };
+        at as u32
+    };
+    at
+}
+
+/// The lowest bit of each byte.
+const ONES: u64 = u64::MAX / 255;
 /// Bit 5 of each byte: it makes letters small, and leaves `-` and `:` as they are.
 const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
 const CONTENT: u64 = u64::from_le_bytes(*b"content-");
@@ -122,7 +145,6 @@ const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
 /// The high bit of the first byte that is equal; of those behind it, the bit says nothing.
 #[inline(always)]
 pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
     let zero = word ^ (ONES * u64::from(byte));
     zero.wrapping_sub(ONES) & !zero & (ONES << 7)
 }
@@ -130,19 +152,16 @@ pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
 /// Eight bytes at an offset, which wraps at [`HELD_MAX`]; the first is the lowest.
 #[inline(always)]
 pub(super) fn word(room: &[u8; ROOM], at: u32) -> u64 {
-    let at = (at & (HELD_MAX - 1)) as usize;
-    // SAFETY: the room is longer than `HELD_MAX` by more than a word.
-    let value = unsafe { load(room.as_ptr().add(at)) };
-    u64::from_le(value)
+    words::<1>(room, at)[0]
 }
 
-/// The sixteen bytes at an offset, which wraps at [`HELD_MAX`].
+/// The same, with what follows.
 #[inline(always)]
-pub(super) fn start(room: &[u8; ROOM], at: u32) -> [u8; 16] {
-    // What the compiler knows of it, the verifier may not: the wrapping has to stay.
-    let at = core::hint::black_box(at);
-    let words = u128::from(word(room, at)) | u128::from(word(room, at + 8)) << 64;
-    words.to_le_bytes()
+pub(super) fn words<const N: usize>(room: &[u8; ROOM], at: u32) -> [u64; N] {
+    const { assert!(8 * N <= ROOM - HELD_MAX as usize) };
+    let from = room.as_ptr().wrapping_add((at & (HELD_MAX - 1)) as usize);
+    // SAFETY: the room is longer than `HELD_MAX` by that many words.
+    core::array::from_fn(|n| u64::from_le(unsafe { load(from.wrapping_add(8 * n)) }))
 }
 
 /// One load, which the machines that the kernel side runs on do at any address. The compiler would
@@ -167,27 +186,28 @@ unsafe fn load(from: *const u8) -> u64 {
 /// As [`load`], a store.
 #[cfg(target_arch = "bpf")]
 #[inline(always)]
-unsafe fn clear_word(at: *mut u8) {
+unsafe fn store(at: *mut u8, value: u64) {
     // SAFETY: the caller says that eight bytes can be written there.
     unsafe {
-        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) 0_u64);
+        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) value);
     }
 }
 
 #[cfg(not(target_arch = "bpf"))]
-unsafe fn clear_word(at: *mut u8) {
+unsafe fn store(at: *mut u8, value: u64) {
     // SAFETY: the caller says that eight bytes can be written there.
-    unsafe { at.cast::<u64>().write_unaligned(0) }
+    unsafe { at.cast::<u64>().write_unaligned(value) }
 }
 
-/// Writes zeros behind what is held, at least one byte, so that nothing of an earlier request is
-/// read there.
+/// Writes a line end and zeros behind what is held, at least one byte, so that nothing of an earlier
+/// request is read there.
 #[inline(always)]
 pub(super) fn close(room: &mut [u8; ROOM], held: u32) {
     let last = (held.wrapping_sub(1) & (HELD_MAX - 1)) as usize;
     for step in 0..CLOSED {
+        let value = if step == 0 { LF } else { 0 };
         // SAFETY: the room is longer than `HELD_MAX` by more than these words.
-        unsafe { clear_word(room.as_mut_ptr().add(last + 1 + 8 * step)) };
+        unsafe { store(room.as_mut_ptr().add(last + 1 + 8 * step), value.to_le()) };
     }
 }
 
@@ -207,46 +227,181 @@ pub(super) fn clear(room: &mut [u8; ROOM], at: u32) {
     }
 }
 
-/// Whether a payload begins as a request of HTTP/1 does that can be followed: a method in capital
-/// letters. After `CONNECT`, and after `PRI` (HTTP/2), HTTP/1 is over.
+/// Whether a payload that begins with these words begins as a request of HTTP/1 does that can be
+/// followed: a method in capital letters. After `CONNECT`, and after `PRI` (HTTP/2), HTTP/1 is over.
 #[inline(always)]
-pub(super) fn is_request(start: &[u8; 16]) -> bool {
-    if start.starts_with(b"CONNECT ") || start.starts_with(b"PRI ") {
+pub(super) fn is_request([first, second]: [u64; 2]) -> bool {
+    const CONNECT: u64 = u64::from_le_bytes(*b"CONNECT ");
+    const PRI: u32 = u32::from_le_bytes(*b"PRI ");
+    if first == CONNECT || first as u32 == PRI {
         return false;
     }
-    let mut letters = 0;
-    for byte in start {
-        match byte {
-            b'A'..=b'Z' | b'-' | b'_' => letters += 1,
-            b' ' => return letters > 0,
-            _ => return false,
-        }
+    let letters = letters(first);
+    if letters == 8 {
+        let more = self::letters(second);
+        return more < 8 && second >> (8 * more) & 0xff == SPACE;
     }
-    false
+    letters > 0 && first >> (8 * letters) & 0xff == SPACE
 }
 
-/// The status of an answer that begins so: `HTTP/1.`, a digit, a space, three digits.
+const SPACE: u64 = b' ' as u64;
+
+/// How many bytes from the first on are of a method: capital letters, `-` and `_`.
 #[inline(always)]
-pub fn status(start: &[u8; 16]) -> Option<u32> {
-    let &[
-        b'H',
-        b'T',
-        b'T',
-        b'P',
-        b'/',
-        b'1',
-        b'.',
-        b'0'..=b'9',
-        b' ',
-        class @ b'1'..=b'9',
-        tens @ b'0'..=b'9',
-        ones @ b'0'..=b'9',
-        b' ' | b'\r' | b'\n',
-        ..,
-    ] = start
-    else {
-        return None;
-    };
-    let digit = |byte: u8| u32::from(byte - b'0');
-    Some(digit(class) * 100 + digit(tens) * 10 + digit(ones))
+fn letters(word: u64) -> u32 {
+    const HIGH: u64 = ONES << 7;
+    // A lane of eight bits never carries into the next: the high bit is put in as it is.
+    let low = word & !HIGH;
+    let from = |byte: u8| low + ONES * u64::from(0x80 - byte);
+    let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + (HIGH - ONES));
+    let is_letter = from(b'A') & !from(b'Z' + 1) | is(b'-') | is(b'_');
+    first_lane(!is_letter & HIGH | word & HIGH)
+}
+
+/// In which byte the lowest bit is, where only high bits of bytes are set; 8 where none is. Without
+/// the table in memory that counting zeros takes on this target.
+#[inline(always)]
+fn first_lane(bits: u64) -> u32 {
+    let lowest = bits & bits.wrapping_neg();
+    let before = (lowest >> 7).wrapping_sub(1) & ONES;
+    (before.wrapping_mul(ONES) >> 56) as u32
+}
+
+/// The status of an answer that begins with these words, the first byte the lowest: `HTTP/1.`, a
+/// digit, a space, three digits.
+#[inline(always)]
+pub fn status([first, second]: [u64; 2]) -> Option<u32> {
+    const VERSION: u64 = u64::from_le_bytes(*b"HTTP/1.\0");
+    let byte = |at: u32| (second >> (8 * at)) as u32 & 0xff;
+    let digit = |at: u32| byte(at).wrapping_sub(u32::from(b'0'));
+    let [class, tens, ones] = [digit(1), digit(2), digit(3)];
+    let is_status = first << 8 == VERSION << 8
+        && (first >> 56).wrapping_sub(u64::from(b'0')) < 10
+        && second & 0xff == SPACE
+        && class.wrapping_sub(1) < 9
+        && tens < 10
+        && ones < 10
+        && matches!(byte(4) as u8, b' ' | b'\r' | b'\n');
+    is_status.then(|| class * 100 + tens * 10 + ones)
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_begins_with_a_method_and_a_space() {
+        for (start, is_it) in [
+            ("POST /a HTTP/1.1", true),
+            ("M-SEARCH * HTTP/", true),
+            ("VERSION-CONTROL ", true),
+            ("A_B-CDE /aaaaaaa", true),
+            ("PRIOR /aaaaaaaaa", true),
+            ("PRI * HTTP/2.0\r\n", false),
+            ("CONNECT a:1 HTTP", false),
+            ("CONNECTED /aaaaa", true),
+            (" POST /aaaaaaaaa", false),
+            ("post /aaaaaaaaaa", false),
+            ("POST\t/aaaaaaaaaa", false),
+            ("VERSION-CONTROLS", false),
+            ("PO\u{e9}T /aaaaaaaaa", false),
+            ("P@ST /aaaaaaaaaa", false),
+            ("P[ST /aaaaaaaaaa", false),
+        ] {
+            let start = start.as_bytes().first_chunk().unwrap();
+            assert_eq!(is_request(in_words(start)), is_it, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_method_are_the_bytes_that_were_named() {
+        for byte in 0..=u8::MAX {
+            let is_letter = byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
+            for at in 0..8 {
+                let mut bytes = *b"ABCXYZ-_";
+                bytes[at] = byte;
+                let expected = if is_letter { 8 } else { at as u32 };
+                assert_eq!(letters(u64::from_le_bytes(bytes)), expected, "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_line_is_read_to_the_letter() {
+        let plain = *b"HTTP/1.1 403 Forb";
+        for at in 0..plain.len() {
+            for byte in 0..=u8::MAX {
+                let mut line = plain;
+                line[at] = byte;
+                let start = line.first_chunk().unwrap();
+                let is_plain = line.starts_with(b"HTTP/1.")
+                    && line[7].is_ascii_digit()
+                    && line[8] == b' '
+                    && line[9] != b'0'
+                    && line[9..12].iter().all(u8::is_ascii_digit)
+                    && matches!(line[12], b' ' | b'\r' | b'\n');
+                let digits = line[9..12].iter();
+                let number = digits.fold(0, |n, digit| 10 * n + u32::from(digit & 0x0f));
+                let expected = is_plain.then_some(number);
+                assert_eq!(status(in_words(start)), expected, "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_of_its_own() {
+        let head = b"POST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n";
+        for held in 1..=head.len() {
+            // What an earlier request left behind must not be read.
+            let mut room = [b'\n'; ROOM];
+            room[..held].copy_from_slice(&head[..held]);
+            close(&mut room, held as u32);
+            let mut scan = Scan {
+                at: 0,
+                length_at: 0,
+            };
+            let end = scan.run(&room, held as u32);
+            if held < head.len() {
+                assert!(matches!(end, End::More), "{held}");
+                // It goes on as the rest arrives.
+                room[held..head.len()].copy_from_slice(&head[held..]);
+                close(&mut room, head.len() as u32);
+                let end = scan.run(&room, head.len() as u32);
+                assert!(is_end(&end, head.len() as u32, 7), "{held}");
+            } else {
+                assert!(is_end(&end, head.len() as u32, 7));
+            }
+        }
+    }
+
+    #[test]
+    fn a_room_that_is_full_is_searched_to_its_end() {
+        let full = HELD_MAX as usize;
+        for line_ends in [&b"\r\n\r\n"[..], b"\n\n"] {
+            let mut room = [b'a'; ROOM];
+            room[40] = b'\n';
+            room[full - line_ends.len()..full].copy_from_slice(line_ends);
+            close(&mut room, HELD_MAX);
+            let mut scan = Scan {
+                at: 0,
+                length_at: 0,
+            };
+            assert!(is_end(&scan.run(&room, HELD_MAX), HELD_MAX, 0));
+            room[full - 1] = b'a';
+            let mut scan = Scan {
+                at: 0,
+                length_at: 0,
+            };
+            assert!(matches!(scan.run(&room, HELD_MAX), End::More));
+        }
+    }
+
+    fn is_end(end: &End, at: u32, bytes: u64) -> bool {
+        matches!(end, &End::Known { head_end, length } if head_end == at && length == bytes)
+    }
+
+    fn in_words(start: &[u8; 16]) -> [u64; 2] {
+        let words = u128::from_le_bytes(*start);
+        [words as u64, (words >> 64) as u64]
+    }
 }

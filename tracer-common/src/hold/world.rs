@@ -73,8 +73,9 @@ pub enum Fate {
 
 /// What the state machine needs of the place where it runs: the packet in hand, and the way out.
 pub trait World {
-    /// The first bytes of the packet from an offset on; zeros behind its end.
-    fn start(&self, at: u32) -> [u8; 16];
+    /// The sixteen bytes of the packet from an offset on, in words whose lowest byte is the first;
+    /// zeros where it ends before.
+    fn start(&self, at: u32) -> [u64; 2];
     /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`](super::HELD_MAX), from its beginning to
     /// that of the room.
     fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool;

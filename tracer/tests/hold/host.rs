@@ -126,10 +126,11 @@ impl Hands<'_> {
 }
 
 impl World for Hands<'_> {
-    fn start(&self, at: u32) -> [u8; 16] {
+    fn start(&self, at: u32) -> [u64; 2] {
         self.step();
-        let start = self.packet.bytes[at as usize..].first_chunk();
-        start.copied().unwrap_or_default()
+        let start: Option<&[u8; 16]> = self.packet.bytes[at as usize..].first_chunk();
+        let words = u128::from_le_bytes(start.copied().unwrap_or_default());
+        [words as u64, (words >> 64) as u64]
     }
 
     fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool {
