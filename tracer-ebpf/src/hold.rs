@@ -201,7 +201,7 @@ impl World for Hands<'_> {
     #[inline(always)]
     fn start(&self, at: u32) -> [u64; 2] {
         // A shorter one says nothing that is followed.
-        let words: [u64; 2] = packet::load_as(self.skb, at).unwrap_or_default();
+        let words: [u64; 2] = packet::load(self.skb, at).unwrap_or_default();
         words.map(u64::from_le)
     }
 

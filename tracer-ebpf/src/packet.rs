@@ -319,12 +319,6 @@ fn ifindex(skb: &SkBuff) -> u32 {
     unsafe { (*skb.skb).ifindex }
 }
 
-/// Bytes of the packet at an offset; `None` where it ends before.
-#[inline(always)]
-pub fn load<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u8; N]> {
-    load_as(skb, offset)
-}
-
 /// Headers at an offset, in 32-bit words as they lie there; `None` where the packet ends before.
 ///
 /// They nearly always lie in the linear part, where no helper is needed.
@@ -334,7 +328,7 @@ pub fn words<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
     let (data, end) = unsafe { ((*skb.skb).data as usize, (*skb.skb).data_end as usize) };
     let from = data + offset as usize;
     if from + size_of::<[u32; N]>() > end {
-        return load_as(skb, offset);
+        return load(skb, offset);
     }
     // One load each: of what may lie anywhere, the compiler would make four.
     // SAFETY: they lie before the end. Where a machine wants words aligned, its kernel aligns these
@@ -343,16 +337,29 @@ pub fn words<const N: usize>(skb: &SkBuff, offset: u32) -> Option<[u32; N]> {
     Some(core::array::from_fn(word))
 }
 
-/// `T` is made of integers, so that any bytes are one.
+/// What any bytes are one of.
+///
+/// # Safety
+/// Made of integers, without padding.
+pub unsafe trait Plain {}
+
+// SAFETY: integers.
+unsafe impl<const N: usize> Plain for [u8; N] {}
+// SAFETY: integers.
+unsafe impl<const N: usize> Plain for [u32; N] {}
+// SAFETY: integers.
+unsafe impl<const N: usize> Plain for [u64; N] {}
+
+/// Bytes of the packet at an offset, as they lie there; `None` where it ends before.
 #[inline(always)]
-pub fn load_as<T>(skb: &SkBuff, offset: u32) -> Option<T> {
+pub fn load<T: Plain>(skb: &SkBuff, offset: u32) -> Option<T> {
     // Left as it is: zeros would be written one by one, and the helper writes all of it.
     let mut value = MaybeUninit::<T>::uninit();
     let len = size_of::<T>() as u32;
     // SAFETY: there is room for what is asked for.
     let failed =
         unsafe { bpf_skb_load_bytes(skb.skb.cast(), offset, value.as_mut_ptr().cast(), len) };
-    // SAFETY: it was written.
+    // SAFETY: it was written, and any bytes are one.
     (failed == 0).then(|| unsafe { value.assume_init() })
 }
 

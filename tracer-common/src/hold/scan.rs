@@ -131,9 +131,12 @@ fn forget(at: u32) -> u32 {
 
 /// The lowest bit of each byte.
 const ONES: u64 = u64::MAX / 255;
+/// The highest bit of each byte.
+const HIGH: u64 = ONES << 7;
 /// Bit 5 of each byte: it makes letters small, and leaves `-` and `:` as they are.
 const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
 const CONTENT: u64 = u64::from_le_bytes(*b"content-");
+const SPACE: u64 = b' ' as u64;
 const LF: u64 = b'\n' as u64;
 const CRLF: u64 = u16::from_le_bytes(*b"\r\n") as u64;
 const TRANSFER: u64 = u64::from_le_bytes(*b"transfer");
@@ -146,7 +149,7 @@ const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
 #[inline(always)]
 pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
     let zero = word ^ (ONES * u64::from(byte));
-    zero.wrapping_sub(ONES) & !zero & (ONES << 7)
+    zero.wrapping_sub(ONES) & !zero & HIGH
 }
 
 /// Eight bytes at an offset, which wraps at [`HELD_MAX`]; the first is the lowest.
@@ -236,20 +239,22 @@ pub(super) fn is_request([first, second]: [u64; 2]) -> bool {
     if first == CONNECT || first as u32 == PRI {
         return false;
     }
-    let letters = letters(first);
-    if letters == 8 {
-        let more = self::letters(second);
-        return more < 8 && second >> (8 * more) & 0xff == SPACE;
+    match letters(first) {
+        0 => false,
+        8 => space_follows(second, letters(second)),
+        len => space_follows(first, len),
     }
-    letters > 0 && first >> (8 * letters) & 0xff == SPACE
 }
 
-const SPACE: u64 = b' ' as u64;
+/// Whether a space stands behind so many bytes of a word: in none where that is all of it.
+#[inline(always)]
+fn space_follows(word: u64, len: u32) -> bool {
+    len < 8 && word >> (8 * len) & 0xff == SPACE
+}
 
 /// How many bytes from the first on are of a method: capital letters, `-` and `_`.
 #[inline(always)]
 fn letters(word: u64) -> u32 {
-    const HIGH: u64 = ONES << 7;
     // A lane of eight bits never carries into the next: the high bit is put in as it is.
     let low = word & !HIGH;
     let from = |byte: u8| low + ONES * u64::from(0x80 - byte);
