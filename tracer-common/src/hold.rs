@@ -13,23 +13,21 @@
 //! come at the very moment of its answer, and so were no reason for it.
 
 mod halves;
+mod room;
 mod sample;
 mod scan;
 mod world;
 
 use crate::{PacketRecord, SETTLED_BOTH, counter};
 use halves::{BODY, Client, FRESH, HEAD, Server, WHOLE, read, through, write};
+pub use room::Room;
 pub use sample::Bucket;
 pub use scan::status;
 use scan::{End, Scan};
 pub use world::{Fate, Segment, Settled, World};
 
-/// Bytes of a request that are held, with the headers of its first packet.
-pub const HELD_MAX: u32 = 4096;
 /// Bytes that are copied at once behind the first packet's.
 pub const PIECE_MAX: u32 = 512;
-/// Room for held bytes: a piece can begin at the last of [`HELD_MAX`].
-pub const ROOM: usize = (HELD_MAX + PIECE_MAX) as usize;
 /// Bytes of payload that are shipped of each direction of an exchange from its answer on, in bytes.
 /// Of what follows only the headers are shipped.
 pub const STREAM_MAX: u32 = 256 << 10;
@@ -42,7 +40,7 @@ const HEADERS_MAX: u32 = 256;
 /// can tell from earlier ones.
 const BODY_MAX: u64 = 1 << 29;
 
-/// One connection. All zeros is one of which nothing is known.
+/// One connection. All zeros is one of which nothing is known. Its [`Room`] is behind it.
 #[repr(C)]
 pub struct Slot {
     client: Client,
@@ -53,10 +51,8 @@ pub struct Slot {
     pub server_port: u16,
     /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
     pub family: u16,
-    /// The record of the held request.
+    /// The record of the held request. Its bytes follow, so that both are shipped in one go.
     record: PacketRecord,
-    /// Its bytes follow the record, so that both are shipped in one go.
-    room: [u8; ROOM],
 }
 
 /// What a packet was to its direction.
@@ -81,11 +77,20 @@ enum Held {
     Lost,
 }
 
-const _: () = assert!(size_of::<Slot>() == 144 + size_of::<PacketRecord>() + ROOM);
+const _: () = assert!(size_of::<Slot>() == 144 + size_of::<PacketRecord>());
 
 impl Slot {
+    /// Bytes of a slot with so many of room.
+    pub const fn bytes_with(room: u32) -> usize {
+        size_of::<Self>() + (room + PIECE_MAX) as usize
+    }
+
     /// One of which nothing is known.
-    pub const fn new() -> Self {
+    ///
+    /// # Safety
+    ///
+    /// It is put in front of its room: [`World::hold_bytes`], and [`PIECE_MAX`] more.
+    pub const unsafe fn new() -> Self {
         Self {
             client: Client::new(),
             server: Server::new(),
@@ -93,7 +98,6 @@ impl Slot {
             server_port: 0,
             family: 0,
             record: PacketRecord::new(),
-            room: [0; ROOM],
         }
     }
 
@@ -103,8 +107,11 @@ impl Slot {
     }
 
     /// The room in which its bytes are.
-    pub fn room(&self) -> &[u8; ROOM] {
-        &self.room
+    #[inline(always)]
+    pub fn room<W: World>(&self, world: &W) -> Room {
+        let first = core::ptr::from_ref(self).wrapping_add(1).cast_mut();
+        // SAFETY: both who made the slot and who made the world say so.
+        unsafe { Room::new(first.cast(), world.hold_bytes()) }
     }
 
     /// A new connection has these addresses.
@@ -327,15 +334,16 @@ impl Slot {
             return Held::Lost;
         }
         let whole = segment.payload_at + segment.len;
-        let held = whole.min(HELD_MAX);
-        if !world.hold_first(&mut self.room, held) {
+        let room = self.room(world);
+        let held = whole.min(room.bytes());
+        if !world.hold_first(room, held) {
             world.count(counter::UNREADABLE);
             return Held::Lost;
         }
-        scan::close(&mut self.room, held);
+        room.close(held);
         // What the compiler knows of it, the verifier may not: the wrapping has to stay.
         let at = core::hint::black_box(segment.payload_at);
-        if !scan::is_request(scan::words(&self.room, at)) {
+        if !scan::is_request(room.words(at)) {
             return Held::Lost;
         }
         // What lies before the first is not known to be left out.
@@ -405,37 +413,38 @@ impl Slot {
     #[inline(always)]
     fn append<W: World>(&mut self, segment: &Segment, world: &W) {
         let mut copied = 0;
+        let room = self.room(world);
         let held = self.record.captured_len;
         // One that was cut before has its end.
         if held != self.record.wire_len {
             return;
         }
-        for _ in 0..HELD_MAX / PIECE_MAX {
+        for _ in 0..room.bytes() / PIECE_MAX {
             let to = held + copied;
             let len = (segment.len - copied).min(PIECE_MAX);
-            let len = len.min(HELD_MAX.saturating_sub(to));
-            if len == 0 || !world.hold_more(segment.payload_at + copied, &mut self.room, to, len) {
+            let len = len.min(room.bytes().saturating_sub(to));
+            if len == 0 || !world.hold_more(segment.payload_at + copied, room, to, len) {
                 break;
             }
             copied += len;
         }
         self.record.captured_len = held + copied;
-        scan::close(&mut self.room, held + copied);
+        room.close(held + copied);
         // Its header no longer says how long it is: as with segmentation offload, nothing does.
-        let at = scan::LENGTH_FIELDS & u32::from(self.record.length_at);
-        scan::clear(&mut self.room, at);
+        room.clear_length(u32::from(self.record.length_at));
     }
 
     /// Looks for the end of the request in what is held of it.
     #[inline(always)]
     fn scan<W: World>(&mut self, world: &mut W) -> Taken {
+        let room = self.room(world);
         let whole = read(&self.record.wire_len);
         let held = read(&self.record.captured_len);
         let mut scan = Scan {
             at: read(&self.client.scan_at),
             length_at: read(&self.client.length_at),
         };
-        match scan.run(&self.room, held) {
+        match scan.run(room, held) {
             End::Known { head_end, length } => {
                 let seen = u64::from(whole - head_end.min(whole));
                 if seen <= length {
@@ -444,7 +453,7 @@ impl Slot {
                     return Taken::Followed;
                 }
             }
-            End::More if whole <= HELD_MAX => {
+            End::More if whole <= room.bytes() => {
                 self.client.scan_at = scan.at;
                 self.client.length_at = scan.length_at;
                 return Taken::Followed;
@@ -525,12 +534,6 @@ impl Slot {
             0 => self.client.acked,
             _ => self.server.next,
         }
-    }
-}
-
-impl Default for Slot {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -21,6 +21,8 @@ pub const EVENTS: &str = "EVENTS";
 pub const COUNTERS: &str = "COUNTERS";
 /// Map: the connections whose requests are held, [`hold::Slot`] by addresses.
 pub const HOLD: &str = "HOLD";
+/// Map: one such connection of which nothing is known.
+pub const NEW_SLOT: &str = "NEW_SLOT";
 
 /// Indices into [`COUNTERS`].
 pub mod counter {
@@ -72,6 +74,8 @@ pub mod global {
     pub const NETNS_COOKIE: &str = "NETNS_COOKIE";
     /// `u32`: not 0 where requests are held until their answer is known.
     pub const HOLDING: &str = "HOLDING";
+    /// `u32`: bytes of a request that are held, [`Room::bytes`](crate::hold::Room::bytes).
+    pub const HOLD_BYTES: &str = "HOLD_BYTES";
     /// `[u64; 16]`: a bit for each status that is wanted, bit `status % 64` of word `status / 64`.
     pub const STATUSES: &str = "STATUSES";
     /// `u64`: wake the tool early once this many bytes wait in the ring buffer.

@@ -8,7 +8,7 @@ use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::ring_buf::RingBufBytes;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
-use tracer_common::hold::{HELD_MAX, Slot};
+use tracer_common::hold::{Room, Slot};
 use tracer_common::{PacketRecord, counter};
 
 use crate::settings::WAKE_BYTES;
@@ -68,8 +68,8 @@ pub fn submit(record: RingBufBytes<'static>) {
 
 /// Hands the held request of a slot to the tool.
 #[inline(always)]
-pub fn held(slot: &Slot) {
-    let held = black_box(slot.record().captured_len.wrapping_sub(1)) & (HELD_MAX - 1);
+pub fn held(slot: &Slot, room: Room) {
+    let held = room.wrap(black_box(slot.record().captured_len.wrapping_sub(1)));
     let len = size_of::<PacketRecord>() as u64 + u64::from(held) + 1;
     // The room follows the record.
     let from = (&raw const *slot.record()).cast_mut();

@@ -6,20 +6,20 @@ use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::sk_buff::SkBuff;
-use tracer_common::hold::{Bucket, Fate, HELD_MAX, PIECE_MAX, ROOM, Settled, Slot, World, status};
+use tracer_common::hold::{Bucket, Fate, PIECE_MAX, Room, Settled, Slot, World, status};
 use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
 use crate::ends::{self, Ends};
 use crate::headers::{self, Found, Headers};
 use crate::packet::{self, Place};
-use crate::settings::{is_traced, wants_status};
+use crate::settings::{HOLD_BYTES, is_traced, wants_status};
 use crate::{emit, owner, talk};
 
-/// The loader sets its size.
+/// The loader sets how many there are, and that each has its room behind it.
 #[map]
 static HOLD: LruHashMap<Ends, Slot> = LruHashMap::with_max_entries(1024, 0);
 
-/// A slot of which nothing is known: too large for the stack.
+/// A slot of which nothing is known, with its room: too large for the stack.
 #[map]
 static NEW_SLOT: PerCpuArray<Slot> = PerCpuArray::with_max_entries(1, 0);
 
@@ -197,7 +197,9 @@ impl Hands<'_> {
     }
 }
 
-impl World for Hands<'_> {
+// SAFETY: the loader makes the slots as large as it says with `HOLD_BYTES`; the verifier would see an
+// access beyond.
+unsafe impl World for Hands<'_> {
     #[inline(always)]
     fn start(&self, at: u32) -> [u64; 2] {
         // A shorter one says nothing that is followed.
@@ -206,19 +208,21 @@ impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool {
-        // The verifier has to see at the call itself that the length is at least 1, and fits.
-        let but_one = black_box(len.wrapping_sub(1)) & (HELD_MAX - 1);
-        self.copy(0, room.as_mut_ptr(), but_one)
+    fn hold_bytes(&self) -> u32 {
+        HOLD_BYTES.load()
     }
 
     #[inline(always)]
-    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool {
+    fn hold_first(&self, room: Room, len: u32) -> bool {
+        // The verifier has to see at the call itself that the length is at least 1, and fits.
+        let but_one = room.wrap(black_box(len.wrapping_sub(1)));
+        self.copy(0, room.at(0), but_one)
+    }
+
+    #[inline(always)]
+    fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool {
         let but_one = black_box(len.wrapping_sub(1)) & (PIECE_MAX - 1);
-        let to = (black_box(to) & (HELD_MAX - 1)) as usize;
-        // SAFETY: the room goes on for `PIECE_MAX` behind `HELD_MAX`.
-        let to = unsafe { room.as_mut_ptr().add(to) };
-        self.copy(from, to, but_one)
+        self.copy(from, room.at(black_box(to)), but_one)
     }
 
     #[inline(always)]
@@ -238,7 +242,7 @@ impl World for Hands<'_> {
         if matches!(caller, Caller::Unknown) {
             return Fate::Part;
         }
-        let is_sample = is_sample(slot, matches!(caller, Caller::Serves(_)));
+        let is_sample = is_sample(slot, slot.room(self), matches!(caller, Caller::Serves(_)));
         match caller {
             Caller::Serves(_) if is_sample => Fate::Part,
             Caller::Serves(thread) => {
@@ -252,7 +256,7 @@ impl World for Hands<'_> {
 
     #[inline(always)]
     fn ship_held(&mut self, slot: &Slot) {
-        emit::held(slot);
+        emit::held(slot, slot.room(self));
     }
 
     #[inline(always)]
@@ -292,7 +296,7 @@ fn caller(record: &PacketRecord) -> Caller {
 
 /// Whether the held request is one of the few of its route that are shipped whatever comes of them.
 #[inline(always)]
-fn is_sample(slot: &Slot, is_call: bool) -> bool {
+fn is_sample(slot: &Slot, room: Room, is_call: bool) -> bool {
     let now = slot.record().at_ns;
     let Some(looks) = LOOKS.get_ptr_mut(0) else {
         return false;
@@ -303,7 +307,7 @@ fn is_sample(slot: &Slot, is_call: bool) -> bool {
     if !looks.take(now, LOOKS_EVERY, LOOKS_AT_ONCE) {
         return false;
     }
-    let route = slot.route() ^ u64::from(is_call);
+    let route = slot.route(room) ^ u64::from(is_call);
     if let Some(bucket) = ROUTES.get_ptr_mut(&route) {
         // SAFETY: as above; what another CPU takes at once may be forgotten.
         return unsafe { (*bucket).take(now, ROUTE_EVERY, ROUTE_AT_ONCE) };

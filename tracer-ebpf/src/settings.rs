@@ -3,6 +3,7 @@
 use core::hint::black_box;
 
 use aya_ebpf::Global;
+use tracer_common::hold::Room;
 use tracer_common::{PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS};
 
 #[unsafe(no_mangle)]
@@ -11,6 +12,8 @@ static PORTS: [u64; PORT_WORDS] = [0; PORT_WORDS];
 static STATUSES: [u64; STATUS_WORDS] = [0; STATUS_WORDS];
 #[unsafe(no_mangle)]
 pub static HOLDING: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static HOLD_BYTES: Global<u32> = Global::new(Room::BYTES_MIN);
 #[unsafe(no_mangle)]
 pub static SNAP_LEN: Global<u32> = Global::new(SNAP_LEN_MAX);
 #[unsafe(no_mangle)]

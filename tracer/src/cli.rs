@@ -174,9 +174,10 @@ pub struct Live {
 impl Live {
     /// Which packets are copied: as asked for, or as suits the other arguments.
     pub fn mode(&self) -> CaptureMode {
+        let held = self.capture.hold_bytes as usize;
         let needs_all = !self.capture.interfaces.is_empty()
             || self.capture.snaplen.is_some()
-            || self.output.body_bytes().is_some_and(|bytes| bytes > HELD);
+            || self.output.body_bytes().is_some_and(|bytes| bytes > held);
         let usual = match needs_all {
             true => CaptureMode::All,
             false => CaptureMode::Hold,
@@ -184,9 +185,6 @@ impl Live {
         self.capture.capture.unwrap_or(usual)
     }
 }
-
-/// Bytes of a request that `--capture hold` keeps.
-const HELD: usize = 4096;
 
 /// What `live` captures.
 #[derive(Args, Clone, Debug)]
@@ -238,9 +236,8 @@ pub struct CaptureArgs {
     /// both only where that is asked for by --status, or is an error (4xx, 5xx): cost follows the
     /// refusals. Of what passes it copies some of each route, to compare with, and some of what
     /// servers ask each other; where a server asked one that was left out, the verdict says so. What
-    /// cannot be followed there is copied whole (pipelining, chunked requests, heads above 4000
-    /// bytes, packets out of order). Of a request 4096 bytes are kept, with the headers of its first
-    /// packet. Whether the POST of a refused preflight never came cannot be told. At an interface
+    /// cannot be followed there is copied whole (pipelining, chunked requests, heads longer than
+    /// --hold-bytes, packets out of order). Whether the POST of a refused preflight never came cannot be told. At an interface
     /// (-i) where a connection's two directions show under different addresses (translated on this
     /// host), its answers are told without their requests.
     ///
@@ -252,10 +249,18 @@ pub struct CaptureArgs {
 
     /// Connections whose requests can be held at once (--capture hold)
     ///
-    /// Each takes about 4.7KiB of the kernel's memory from the start: 38MiB for the default. Where
-    /// more are under way, requests of the oldest are forgotten; their answers are still reported.
+    /// Each takes --hold-bytes and some 700 more of the kernel's memory from the start: 38MiB by
+    /// default. Where more are under way, requests of the oldest are forgotten; their answers are
+    /// still reported.
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub hold_connections: u32,
+
+    /// Bytes to keep of a request that is held: a power of two from 1KiB to 16KiB (--capture hold)
+    ///
+    /// With the headers of its first packet. What is longer is marked as cut, as is seen where the
+    /// cause lies in a body.
+    #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = units::hold_size)]
+    pub hold_bytes: u32,
 
     /// Create this file once every probe is attached
     ///

@@ -82,8 +82,10 @@ fn live(arguments: &Live) -> Result<Ending> {
     statuses.push((400, 599));
     let hold = Hold {
         connections: capture.hold_connections,
+        bytes: capture.hold_bytes,
         statuses,
     };
+    let held_memory = hold.memory();
     let usual = Options::default();
     let options = Options {
         ports: capture.ports.clone(),
@@ -101,11 +103,10 @@ fn live(arguments: &Live) -> Result<Ending> {
     eprintln!("ports: {}", options.ports);
     if source.is_holding() {
         pipeline.source_leaves_out();
-        let bytes = u64::from(capture.hold_connections) * Hold::BYTES_EACH as u64;
         eprintln!(
             "holding requests of up to {} connections in {} MiB of the kernel's memory",
             capture.hold_connections,
-            bytes.div_ceil(1 << 20)
+            held_memory.div_ceil(1 << 20)
         );
     }
     eprintln!("reporting {}; Ctrl-C ends", filter.selection());

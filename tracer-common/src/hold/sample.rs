@@ -1,6 +1,6 @@
 //! Which of the exchanges that nobody asked for are shipped all the same: some of each route.
 
-use super::{Slot, scan};
+use super::{Room, Slot, scan};
 
 /// How much of something is let through in a time: so many at once, then one each interval.
 ///
@@ -32,11 +32,11 @@ impl Slot {
     /// What tells the held request's route from others: its method and the beginning of its target,
     /// up to the query, as a hash. Not for keeping things apart that somebody wants to collide.
     #[inline(always)]
-    pub fn route(&self) -> u64 {
+    pub fn route(&self, room: Room) -> u64 {
         let mut hash = 0u64;
         let mut is_behind_method = false;
         for step in 0..ROUTE_WORDS {
-            let word = scan::word(&self.room, self.client.payload_at + 8 * step);
+            let word = room.word(self.client.payload_at + 8 * step);
             let mut spaces = scan::equal_to(word, b' ');
             if spaces != 0 && !is_behind_method {
                 is_behind_method = true;

@@ -1,6 +1,6 @@
 //! What the bytes say: whether a request begins, where it ends, which status an answer has.
 
-use super::{HELD_MAX, ROOM};
+use super::room::Room;
 
 /// Where a request ends.
 pub(super) enum End {
@@ -27,37 +27,49 @@ pub(super) struct Scan {
 
 /// Bytes that a step of the search looks at.
 const STEP: u32 = 16;
-/// Steps of the search for each packet: one for so many bytes, and one for each line. That is enough
-/// for all that is held in some 100 lines. The verifier walks them one by one, from each way that
-/// leads here; so there are few ways through a step.
-const STEPS: u32 = HELD_MAX / STEP + 100;
+/// Steps of the search for each packet, one for so many bytes, and one for each line: enough for all
+/// that is held in some 100 lines, or for 8 KiB of it where one packet brings more. The verifier walks
+/// them one by one, from each way that leads here; so there are few ways through a step.
+#[inline(always)]
+fn steps(room: Room) -> u32 {
+    room.bytes().min(8 << 10) / STEP + 100
+}
+/// Bytes from the end of the line before that are looked at of a line that goes on: `content-length:`.
+const NAME: u32 = 32;
 /// Longest length that is read, in digits; 18 digits fit.
 const DIGITS: u32 = 18;
 
 impl Scan {
-    /// Goes on up to `until`, the end of what is held, which [`close`] closed: the line end that it
-    /// wrote there ends the search.
+    /// Goes on up to `until`, the end of what is held, which [`Room::close`] closed: the line end that
+    /// it wrote there ends the search.
     #[inline(always)]
-    pub(super) fn run(&mut self, room: &[u8; ROOM], until: u32) -> End {
+    pub(super) fn run(&mut self, room: Room, until: u32) -> End {
         let mut at = self.at;
         let mut head_end = 0;
-        for _ in 0..STEPS {
-            let [first, second] = words(room, at).map(|word| equal_to(word, b'\n'));
+        for _ in 0..steps(room) {
+            let [first, second] = room.words(at).map(|word| equal_to(word, b'\n'));
             if first | second == 0 {
                 at = forget(at + STEP);
                 continue;
             }
-            let (word_at, ends) = if first == 0 { (8, second) } else { (0, first) };
-            let line = at + word_at + first_lane(ends) + 1;
+            // Without a branch, so that it is one way: all ones where it is in the second word.
+            let in_second = opaque(first | first.wrapping_neg()) >> 63;
+            let in_second = opaque(in_second).wrapping_sub(1);
+            let ends = first | second & in_second;
+            let line = at + (in_second & 8) as u32 + first_lane(ends) + 1;
             // A comparison of the two would tell the verifier what `at` can be, in each step another
             // thing.
             let is_behind = until.wrapping_sub(line) >> 31 != 0;
             if is_behind {
+                // Of a long line the name was all there.
+                if until.wrapping_sub(self.at) > NAME {
+                    self.at = until;
+                }
                 return End::More;
             }
             // A line that is cut is looked at again once there is more.
             self.at = forget(line - 1);
-            let first = word(room, line);
+            let first = room.word(line);
             // A product is zero where one of both is: one way for two questions.
             let is_blank = (first & 0xff ^ LF) * (first & 0xffff ^ CRLF) == 0;
             if is_blank {
@@ -67,7 +79,7 @@ impl Scan {
             let name = first | SPACES;
             // The other products that are zero do no harm.
             if (name ^ CONTENT).wrapping_mul(name ^ TRANSFER) == 0 {
-                let is_length = (word(room, line + 8) | SPACES) & SEVEN == LENGTH;
+                let is_length = (room.word(line + 8) | SPACES) & SEVEN == LENGTH;
                 if name == CONTENT && is_length {
                     if self.length_at != 0 && self.length_at != line + 15 {
                         return End::Unknown;
@@ -89,7 +101,7 @@ impl Scan {
     }
 
     #[inline(always)]
-    fn known(&self, room: &[u8; ROOM], head_end: u32) -> End {
+    fn known(&self, room: Room, head_end: u32) -> End {
         if self.length_at == 0 {
             return End::Known {
                 head_end,
@@ -99,7 +111,7 @@ impl Scan {
         let mut length = 0;
         let mut digits = 0;
         for at in 0..DIGITS + 4 {
-            let byte = word(room, self.length_at + at) as u8;
+            let byte = room.word(self.length_at + at) as u8;
             match byte {
                 b'0'..=b'9' if digits < DIGITS => {
                     length = length * 10 + u64::from(byte - b'0');
@@ -118,15 +130,20 @@ impl Scan {
 /// was made from: so the steps are alike to it, and it walks each but once.
 #[inline(always)]
 fn forget(at: u32) -> u32 {
-    let at = at & (2 * HELD_MAX - 1);
+    opaque(u64::from(at & (2 * Room::BYTES_MAX - 1))) as u32
+}
+
+/// The same value, of which the compiler knows nothing.
+#[inline(always)]
+fn opaque(value: u64) -> u64 {
     #[cfg(target_arch = "bpf")]
-    let at = {
-        let mut at = u64::from(at);
-        // SAFETY: it does nothing. The compiler leaves the line above where it is.
-        unsafe { core::arch::asm!("/* {0} */", inout(reg) at, options(nomem, nostack)) };
-        at as u32
+    let value = {
+        let mut value = value;
+        // SAFETY: it does nothing.
+        unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack)) };
+        value
     };
-    at
+    value
 }
 
 /// The lowest bit of each byte.
@@ -150,84 +167,6 @@ const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
 pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
     let zero = word ^ (ONES * u64::from(byte));
     zero.wrapping_sub(ONES) & !zero & HIGH
-}
-
-/// Eight bytes at an offset, which wraps at [`HELD_MAX`]; the first is the lowest.
-#[inline(always)]
-pub(super) fn word(room: &[u8; ROOM], at: u32) -> u64 {
-    words::<1>(room, at)[0]
-}
-
-/// The same, with what follows.
-#[inline(always)]
-pub(super) fn words<const N: usize>(room: &[u8; ROOM], at: u32) -> [u64; N] {
-    const { assert!(8 * N <= ROOM - HELD_MAX as usize) };
-    let from = room.as_ptr().wrapping_add((at & (HELD_MAX - 1)) as usize);
-    // SAFETY: the room is longer than `HELD_MAX` by that many words.
-    core::array::from_fn(|n| u64::from_le(unsafe { load(from.wrapping_add(8 * n)) }))
-}
-
-/// One load, which the machines that the kernel side runs on do at any address. The compiler would
-/// make eight of it for this target.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-unsafe fn load(from: *const u8) -> u64 {
-    let value: u64;
-    // SAFETY: the caller says that eight bytes can be read there.
-    unsafe {
-        core::arch::asm!("{0} = *(u64 *)({1} + 0)", out(reg) value, in(reg) from);
-    }
-    value
-}
-
-#[cfg(not(target_arch = "bpf"))]
-unsafe fn load(from: *const u8) -> u64 {
-    // SAFETY: the caller says that eight bytes can be read there.
-    unsafe { from.cast::<u64>().read_unaligned() }
-}
-
-/// As [`load`], a store.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-unsafe fn store(at: *mut u8, value: u64) {
-    // SAFETY: the caller says that eight bytes can be written there.
-    unsafe {
-        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) value);
-    }
-}
-
-#[cfg(not(target_arch = "bpf"))]
-unsafe fn store(at: *mut u8, value: u64) {
-    // SAFETY: the caller says that eight bytes can be written there.
-    unsafe { at.cast::<u64>().write_unaligned(value) }
-}
-
-/// Writes a line end and zeros behind what is held, at least one byte, so that nothing of an earlier
-/// request is read there.
-#[inline(always)]
-pub(super) fn close(room: &mut [u8; ROOM], held: u32) {
-    let last = (held.wrapping_sub(1) & (HELD_MAX - 1)) as usize;
-    for step in 0..CLOSED {
-        let value = if step == 0 { LF } else { 0 };
-        // SAFETY: the room is longer than `HELD_MAX` by more than these words.
-        unsafe { store(room.as_mut_ptr().add(last + 1 + 8 * step), value.to_le()) };
-    }
-}
-
-/// Words behind the last byte that is held at which the search can look.
-const CLOSED: usize = 4;
-
-/// Where the length field of an IP header can be: within the headers that are held.
-pub(super) const LENGTH_FIELDS: u32 = 63;
-
-/// Sets the length field at `at` to 0.
-#[inline(always)]
-pub(super) fn clear(room: &mut [u8; ROOM], at: u32) {
-    for at in [at, at + 1] {
-        if let Some(byte) = room.get_mut((at & 127) as usize) {
-            *byte = 0;
-        }
-    }
 }
 
 /// Whether a payload that begins with these words begins as a request of HTTP/1 does that can be
@@ -292,6 +231,7 @@ pub fn status([first, second]: [u64; 2]) -> Option<u32> {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use super::super::PIECE_MAX;
     use super::*;
 
     #[test]
@@ -355,54 +295,61 @@ mod tests {
 
     #[test]
     fn a_head_ends_with_an_empty_line_of_its_own() {
-        let head = b"POST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n";
+        let head = b"POST / HTTP/1.1\r\nCookie: 0123456789012345678901234567890123456789\r\n\
+            Content-Length: 7\r\nX-Later: 0123456789012345678901234567890123456789\r\n\r\n";
         for held in 1..=head.len() {
             // What an earlier request left behind must not be read.
-            let mut room = [b'\n'; ROOM];
-            room[..held].copy_from_slice(&head[..held]);
-            close(&mut room, held as u32);
+            let mut bytes = [b'\n'; ROOM];
+            bytes[..held].copy_from_slice(&head[..held]);
             let mut scan = Scan {
                 at: 0,
                 length_at: 0,
             };
-            let end = scan.run(&room, held as u32);
+            let end = search(&mut scan, &mut bytes, held);
             if held < head.len() {
                 assert!(matches!(end, End::More), "{held}");
                 // It goes on as the rest arrives.
-                room[held..head.len()].copy_from_slice(&head[held..]);
-                close(&mut room, head.len() as u32);
-                let end = scan.run(&room, head.len() as u32);
-                assert!(is_end(&end, head.len() as u32, 7), "{held}");
+                bytes[held..head.len()].copy_from_slice(&head[held..]);
+                let end = search(&mut scan, &mut bytes, head.len());
+                assert!(is_end(&end, head.len(), 7), "{held}");
             } else {
-                assert!(is_end(&end, head.len() as u32, 7));
+                assert!(is_end(&end, head.len(), 7));
             }
         }
     }
 
     #[test]
     fn a_room_that_is_full_is_searched_to_its_end() {
-        let full = HELD_MAX as usize;
         for line_ends in [&b"\r\n\r\n"[..], b"\n\n"] {
-            let mut room = [b'a'; ROOM];
-            room[40] = b'\n';
-            room[full - line_ends.len()..full].copy_from_slice(line_ends);
-            close(&mut room, HELD_MAX);
-            let mut scan = Scan {
-                at: 0,
-                length_at: 0,
-            };
-            assert!(is_end(&scan.run(&room, HELD_MAX), HELD_MAX, 0));
-            room[full - 1] = b'a';
-            let mut scan = Scan {
-                at: 0,
-                length_at: 0,
-            };
-            assert!(matches!(scan.run(&room, HELD_MAX), End::More));
+            let mut bytes = [b'a'; ROOM];
+            bytes[40] = b'\n';
+            bytes[FULL - line_ends.len()..FULL].copy_from_slice(line_ends);
+            for (last, is_there) in [(b'\n', true), (b'a', false)] {
+                bytes[FULL - 1] = last;
+                let mut scan = Scan {
+                    at: 0,
+                    length_at: 0,
+                };
+                let end = search(&mut scan, &mut bytes, FULL);
+                assert_eq!(is_end(&end, FULL, 0), is_there);
+                assert_eq!(matches!(end, End::More), !is_there);
+            }
         }
     }
 
-    fn is_end(end: &End, at: u32, bytes: u64) -> bool {
-        matches!(end, &End::Known { head_end, length } if head_end == at && length == bytes)
+    const FULL: usize = 4096;
+    const ROOM: usize = FULL + PIECE_MAX as usize;
+
+    /// Searches what is held in a room.
+    fn search(scan: &mut Scan, bytes: &mut [u8; ROOM], held: usize) -> End {
+        // SAFETY: it is used here alone.
+        let room = unsafe { Room::new(bytes.as_mut_ptr(), FULL as u32) };
+        room.close(held as u32);
+        scan.run(room, held as u32)
+    }
+
+    fn is_end(end: &End, at: usize, bytes: u64) -> bool {
+        matches!(end, &End::Known { head_end, length } if head_end as usize == at && length == bytes)
     }
 
     fn in_words(start: &[u8; 16]) -> [u64; 2] {

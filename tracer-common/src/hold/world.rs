@@ -1,6 +1,6 @@
 //! What the hold takes in, and what it needs of the place where it runs.
 
-use super::{ROOM, Slot};
+use super::{Room, Slot};
 use crate::PacketRecord;
 
 /// A TCP segment, as its headers tell.
@@ -72,16 +72,22 @@ pub enum Fate {
 }
 
 /// What the state machine needs of the place where it runs: the packet in hand, and the way out.
-pub trait World {
+///
+/// # Safety
+///
+/// Every slot has room for [`World::hold_bytes`], which is one of those that can be chosen.
+pub unsafe trait World {
     /// The sixteen bytes of the packet from an offset on, in words whose lowest byte is the first;
     /// zeros where it ends before.
     fn start(&self, at: u32) -> [u64; 2];
-    /// Copies `len` bytes of the packet, 1 to [`HELD_MAX`](super::HELD_MAX), from its beginning to
-    /// that of the room.
-    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool;
+    /// Bytes of a request that a slot has room for: [`Room::bytes`].
+    fn hold_bytes(&self) -> u32;
+    /// Copies `len` bytes of the packet, 1 to [`Room::bytes`], from its beginning to that of the
+    /// room.
+    fn hold_first(&self, room: Room, len: u32) -> bool;
     /// Copies `len` bytes, 1 to [`PIECE_MAX`](super::PIECE_MAX), from an offset in the packet to one
-    /// in the room below [`HELD_MAX`](super::HELD_MAX).
-    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool;
+    /// in the room below [`Room::bytes`].
+    fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool;
     /// A record of the packet, without its bytes.
     fn record(&self) -> PacketRecord;
     /// Whether answers of this status are wanted.

@@ -29,6 +29,14 @@ pub(super) fn ring_size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("`{text}` is not a power of two from 4MiB to 1GiB"))
 }
 
+/// A size that the room for a held request can have.
+pub(super) fn hold_size(text: &str) -> Result<u32, String> {
+    u32::try_from(size(text)?)
+        .ok()
+        .filter(|n| n.is_power_of_two() && (1 << 10..=16 << 10).contains(n))
+        .ok_or_else(|| format!("`{text}` is not a power of two from 1KiB to 16KiB"))
+}
+
 /// Enough of a packet to hold its headers.
 pub(super) fn snap_length(text: &str) -> Result<u32, String> {
     u32::try_from(size(text)?)

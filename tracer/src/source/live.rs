@@ -10,6 +10,7 @@ mod counters;
 mod interfaces;
 mod kernel_log;
 mod load;
+mod object;
 #[cfg(test)]
 mod packet_probes;
 mod permission;
@@ -26,6 +27,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
+use tracer_common::hold::{Room, Slot};
 
 use self::attach::Attachments;
 use self::clock::KernelClock;
@@ -33,7 +35,7 @@ use self::counters::Counters;
 use self::kernel_log::KernelLog;
 use self::load::Loaded;
 #[cfg(test)]
-pub(super) use self::load::OBJECT;
+pub(super) use self::object::OBJECT;
 pub use self::started::{Attached, Started};
 use self::translate::{Scope, Translator};
 use super::{Record, Source, SourceError};
@@ -92,16 +94,32 @@ pub enum Capture {
 /// How requests are held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Connections whose requests can be held at once; each takes [`Hold::BYTES_EACH`] in the
-    /// kernel. Past it the one that was silent for longest is no longer followed.
+    /// Connections whose requests can be held at once; [`Hold::memory`] is what they take
+    /// in the kernel. Past it the one that was silent for longest is no longer followed.
     pub connections: u32,
+    /// Bytes of a request that are kept, with the headers of its first packet: a power of two from
+    /// [`Hold::BYTES_MIN`] to [`Hold::BYTES_MAX`], and rounded up to one.
+    pub bytes: u32,
     /// Statuses of wanted answers: from the first to the last, both included.
     pub statuses: Vec<(u16, u16)>,
 }
 
 impl Hold {
-    /// Memory in the kernel for each connection, in bytes.
-    pub const BYTES_EACH: usize = size_of::<tracer_common::hold::Slot>();
+    /// The least that can be kept of a request: the headers of its packet, and some of itself.
+    pub const BYTES_MIN: u32 = Room::BYTES_MIN;
+    /// The most that can be kept of a request.
+    pub const BYTES_MAX: u32 = Room::BYTES_MAX;
+
+    /// Bytes that are kept.
+    fn room(&self) -> u32 {
+        let bytes = self.bytes.clamp(Self::BYTES_MIN, Self::BYTES_MAX);
+        bytes.next_power_of_two()
+    }
+
+    /// Memory in the kernel for the connections, in bytes.
+    pub fn memory(&self) -> u64 {
+        u64::from(self.connections) * Slot::bytes_with(self.room()) as u64
+    }
 }
 
 /// Where to look at packets.

@@ -3,45 +3,63 @@
 use std::cell::{Cell, RefCell};
 
 use tracer_common::PacketRecord;
-use tracer_common::hold::{Fate, HELD_MAX, ROOM, Settled, Slot, World};
+use tracer_common::hold::{Fate, PIECE_MAX, Room, Settled, Slot, World};
 
 use super::talk::{Packet, Shipped};
 
+/// A slot and its room, as in a map of the kernel.
+#[repr(C)]
+pub(crate) struct Value {
+    slot: Slot,
+    room: [u8; (Room::BYTES_MAX + PIECE_MAX) as usize],
+}
+
+impl Value {
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self {
+            // SAFETY: its room follows.
+            slot: unsafe { Slot::new() },
+            room: [0; (Room::BYTES_MAX + PIECE_MAX) as usize],
+        })
+    }
+
+    /// Its slot. The pointer is one to all of it.
+    pub(crate) fn slot(&mut self) -> *mut Slot {
+        (&raw mut *self).cast()
+    }
+}
+
 /// What the hold ships of these packets, and how many requests it lets go.
-pub(crate) fn hold(packets: &[Packet], lets_go: LetsGo) -> (Vec<Shipped>, u64) {
-    let (shipped, let_go, _) = hold_with(packets, lets_go, None);
-    (shipped, let_go)
+pub(crate) fn hold(packets: &[Packet], holding: impl Into<Holding>) -> (Vec<Shipped>, u64) {
+    let (out, _) = hold_with(packets, holding, None);
+    (out.shipped.into_inner(), out.let_go.get())
 }
 
 /// The same, where at a step of the packet with a number another packet comes meanwhile; and whether
 /// there were too few steps for that.
 pub(crate) fn hold_with(
     packets: &[Packet],
-    lets_go: LetsGo,
+    holding: impl Into<Holding>,
     meanwhile: Option<(usize, u32, &Packet)>,
-) -> (Vec<Shipped>, u64, u32) {
-    let mut slot = Box::new(Slot::new());
-    let out = Out::new(lets_go);
+) -> (Out, u32) {
+    let mut value = Value::new();
+    let slot = value.slot();
+    let out = Out::new(holding);
     let mut left = 0;
     for (at, packet) in packets.iter().enumerate() {
         let meanwhile = meanwhile.filter(|(answer, ..)| *answer == at);
         let meanwhile = meanwhile.map(|(_, step, packet)| Meanwhile {
             steps: Cell::new(step + 1),
             packet,
-            slot: &raw mut *slot,
+            slot,
         });
-        left += take(&raw mut *slot, packet, meanwhile, &out);
+        left += take(slot, packet, meanwhile, &out);
     }
-    (out.shipped.into_inner(), out.let_go.get(), left)
+    (out, left)
 }
 
 /// Takes in a packet. How many steps were left until something came meanwhile.
-pub(crate) fn take(
-    slot: *mut Slot,
-    packet: &Packet,
-    meanwhile: Option<Meanwhile<'_>>,
-    out: &Out,
-) -> u32 {
+fn take(slot: *mut Slot, packet: &Packet, meanwhile: Option<Meanwhile<'_>>, out: &Out) -> u32 {
     // SAFETY: as in the kernel: two may work on it at once, each on its half.
     let slot = unsafe { &mut *slot };
     let mut hands = Hands {
@@ -81,19 +99,37 @@ pub(crate) enum LetsGo {
     SomeRoutes,
 }
 
+/// How a connection is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding {
+    pub(crate) lets_go: LetsGo,
+    /// Bytes of a request.
+    pub(crate) bytes: u32,
+}
+
+impl From<LetsGo> for Holding {
+    fn from(lets_go: LetsGo) -> Self {
+        let bytes = 4096;
+        Self { lets_go, bytes }
+    }
+}
+
 /// What came out.
 pub(crate) struct Out {
-    pub(crate) lets_go: LetsGo,
+    pub(crate) holding: Holding,
     pub(crate) shipped: RefCell<Vec<Shipped>>,
     pub(crate) let_go: Cell<u64>,
+    /// Of the request that was let go last, or shipped for another reason than its answer.
+    pub(crate) route: Cell<u64>,
 }
 
 impl Out {
-    pub(crate) fn new(lets_go: LetsGo) -> Self {
+    pub(crate) fn new(holding: impl Into<Holding>) -> Self {
         Self {
-            lets_go,
+            holding: holding.into(),
             shipped: RefCell::default(),
             let_go: Cell::default(),
+            route: Cell::default(),
         }
     }
 }
@@ -112,6 +148,12 @@ pub(crate) struct Hands<'a> {
 }
 
 impl Hands<'_> {
+    fn copy(&self, from: u32, to: *mut u8, len: u32) {
+        let bytes = &self.packet.bytes[from as usize..][..len as usize];
+        // SAFETY: the callers see to it that the room is that long.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
     pub(crate) fn step(&self) {
         let Some(meanwhile) = &self.meanwhile else {
             return;
@@ -125,7 +167,8 @@ impl Hands<'_> {
     }
 }
 
-impl World for Hands<'_> {
+// SAFETY: each slot is that of a `Value`.
+unsafe impl World for Hands<'_> {
     fn start(&self, at: u32) -> [u64; 2] {
         self.step();
         let start: Option<&[u8; 16]> = self.packet.bytes[at as usize..].first_chunk();
@@ -133,16 +176,19 @@ impl World for Hands<'_> {
         [words as u64, (words >> 64) as u64]
     }
 
-    fn hold_first(&self, room: &mut [u8; ROOM], len: u32) -> bool {
-        assert!((1..=HELD_MAX).contains(&len));
-        room[..len as usize].copy_from_slice(&self.packet.bytes[..len as usize]);
+    fn hold_bytes(&self) -> u32 {
+        self.out.holding.bytes
+    }
+
+    fn hold_first(&self, room: Room, len: u32) -> bool {
+        assert!((1..=room.bytes()).contains(&len));
+        self.copy(0, room.at(0), len);
         true
     }
 
-    fn hold_more(&self, from: u32, room: &mut [u8; ROOM], to: u32, len: u32) -> bool {
-        assert!(to < HELD_MAX && (1..=tracer_common::hold::PIECE_MAX).contains(&len));
-        let (from, to, len) = (from as usize, to as usize, len as usize);
-        room[to..to + len].copy_from_slice(&self.packet.bytes[from..from + len]);
+    fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool {
+        assert!(to < room.bytes() && (1..=PIECE_MAX).contains(&len));
+        self.copy(from, room.at(to), len);
         true
     }
 
@@ -160,7 +206,9 @@ impl World for Hands<'_> {
 
     fn fate(&mut self, slot: &Slot) -> Fate {
         self.step();
-        match (self.out.lets_go, slot.route() % 4) {
+        let route = slot.route(slot.room(self));
+        self.out.route.set(route);
+        match (self.out.holding.lets_go, route % 4) {
             (LetsGo::SomeRoutes, 0) => Fate::Sample,
             (LetsGo::SomeRoutes, 1) => Fate::Part,
             _ => Fate::LetGo,
@@ -170,8 +218,12 @@ impl World for Hands<'_> {
     fn ship_held(&mut self, slot: &Slot) {
         self.step();
         let record = slot.record();
+        let (room, len) = (slot.room(self), record.captured_len);
+        assert!(len <= room.bytes());
+        // SAFETY: the room is longer than that.
+        let held = unsafe { std::slice::from_raw_parts(room.at(0), len as usize) };
         self.out.shipped.borrow_mut().push(Shipped {
-            bytes: slot.room()[..record.captured_len as usize].to_vec(),
+            bytes: held.to_vec(),
             wire_len: record.wire_len,
             at: record.at_ns,
             settled: Settled {

@@ -14,12 +14,12 @@ mod talk;
 use std::time::Duration;
 
 use capture::capture;
-use host::{LetsGo, Out, hold, hold_with, take};
+use host::{Holding, LetsGo, hold, hold_with};
 use memchr::memmem;
 use proptest::prelude::*;
 use talk::{Exchange, Shipped, Talk, lets_go, talk};
 use tracer_common::SETTLED_BOTH;
-use tracer_common::hold::{Settled, Slot};
+use tracer_common::hold::Settled;
 use tracer403::model::{self, Timestamp};
 use tracer403::pipeline::{Options, Pipeline};
 use tracer403::source::{Frame, Record, Vantage};
@@ -28,10 +28,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn no_refusal_is_lost_and_none_made_up(talk in talk(), lets_go in lets_go()) {
+    fn no_refusal_is_lost_and_none_made_up(
+        talk in talk(),
+        lets_go in lets_go(),
+        bytes in prop::sample::select(vec![1 << 10, 4 << 10, 16 << 10]),
+    ) {
         let packets = talk.packets();
         let all = cases(packets.iter().map(|p| p.shipped(u32::MAX, Settled::UNKNOWN)));
-        let (shipped, let_go) = hold(&packets, lets_go);
+        let (shipped, let_go) = hold(&packets, Holding { lets_go, bytes });
         let held = cases(shipped.into_iter());
         prop_assert_eq!(&held, &all, "let go: {}", let_go);
     }
@@ -90,9 +94,8 @@ fn what_comes_meanwhile_does_not_overtake_the_request() {
     let meanwhile = packets.remove(next);
     let mut steps = 0;
     loop {
-        let (shipped, _, left) =
-            hold_with(&packets, LetsGo::All, Some((answer, steps, &meanwhile)));
-        let said = cases(shipped.into_iter());
+        let (out, left) = hold_with(&packets, LetsGo::All, Some((answer, steps, &meanwhile)));
+        let said = cases(out.shipped.into_inner().into_iter());
         assert_eq!(said.len(), 1, "at step {steps}");
         assert_eq!(said[0].0.as_deref(), Some(&b"/r0"[..]), "at step {steps}");
         if left > 0 {
@@ -105,7 +108,19 @@ fn what_comes_meanwhile_does_not_overtake_the_request() {
 
 #[test]
 fn a_head_is_followed_as_long_as_it_is_held() {
-    for padding in [0, 400, 1_000, 2_000, 3_000, 3_900] {
+    let lets_go = LetsGo::All;
+    for (padding, bytes, is_let_go) in [
+        (0, 1 << 10, true),
+        (900, 1 << 10, true),
+        (1_000, 1 << 10, false),
+        (1_000, 4 << 10, true),
+        (2_000, 4 << 10, true),
+        (3_900, 4 << 10, true),
+        (4_100, 4 << 10, false),
+        (4_100, 8 << 10, true),
+        (16_200, 16 << 10, true),
+        (16_400, 16 << 10, false),
+    ] {
         let talk = Talk {
             exchanges: vec![Exchange {
                 padding,
@@ -114,8 +129,8 @@ fn a_head_is_followed_as_long_as_it_is_held() {
             }],
             ..Talk::plain()
         };
-        let (_, let_go) = hold(&talk.packets(), LetsGo::All);
-        assert_eq!(let_go, 1, "padding of {padding} bytes");
+        let (_, let_go) = hold(&talk.packets(), Holding { lets_go, bytes });
+        assert_eq!(let_go, u64::from(is_let_go), "{padding} bytes in {bytes}");
     }
 }
 
@@ -144,12 +159,8 @@ fn a_route_is_a_method_and_a_path() {
             }],
             ..Talk::plain()
         };
-        let packets = talk.packets();
-        let mut slot = Box::new(Slot::new());
-        let request = packets.iter().find(|p| p.segment.len > 0).unwrap();
-        let out = Out::new(LetsGo::All);
-        take(&raw mut *slot, request, None, &out);
-        slot.route()
+        let (out, _) = hold_with(&talk.packets(), LetsGo::All, None);
+        out.route.get()
     };
     let order = route("POST", "/order");
     assert_eq!(order, route("POST", "/order?id=1"));

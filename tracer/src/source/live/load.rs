@@ -2,22 +2,19 @@
 
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{BtfTracePoint, CgroupSkb, ProgramError, SchedClassifier};
-use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
+use aya::{Btf, Ebpf, EbpfLoader};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tracer_common::{EVENTS, HOLD, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS, global};
 
 use super::attach::Target;
+use super::object;
 use super::{Attached, Capture, Hold, Options, Started};
 use crate::host;
 use crate::model::MissingProbe;
 use crate::ports::Ports;
 use crate::source::SourceError;
 use crate::source::probes::{self, Kind, Need, PROBES, Probe};
-
-/// The kernel side, as `build.rs` built it.
-pub(in crate::source) static OBJECT: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
 /// The kernel side in the kernel. Probes of processes are attached, those of packets are not yet.
 pub(super) struct Loaded {
@@ -88,6 +85,9 @@ fn load_with(
         None => (0u32, 1, [0; STATUS_WORDS]),
         Some(hold) => (1, hold.connections.max(1), status_bits(hold)),
     };
+    let room = hold.map(Hold::room);
+    let object = object::with_room(room)?;
+    let hold_bytes = room.unwrap_or(Hold::BYTES_MIN);
     let snap_len = options.snap_len.clamp(1, SNAP_LEN_MAX);
     let skip_lo_ingress = u32::from(target.is_whole_host());
     let netns_cookie = u32::from(netns_cookie == NetnsCookie::Wanted);
@@ -111,6 +111,7 @@ fn load_with(
     let mut ebpf = EbpfLoader::new()
         .override_global(global::PORTS, &ports, true)
         .override_global(global::HOLDING, &holding, true)
+        .override_global(global::HOLD_BYTES, &hold_bytes, true)
         .override_global(global::STATUSES, &statuses, true)
         .override_global(global::SNAP_LEN, &snap_len, true)
         .override_global(global::SKIP_LO_INGRESS, &skip_lo_ingress, true)
@@ -126,7 +127,7 @@ fn load_with(
         .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
         .map_max_entries(HOLD, connections)
-        .load(OBJECT)
+        .load(&object)
         .map_err(|error| error.to_string())?;
     let packets = load_packet_probes(&mut ebpf, target);
     Ok((ebpf, packets))
@@ -317,6 +318,7 @@ mod tests {
         // More than a table may have.
         let hold = Hold {
             connections: u32::MAX,
+            bytes: Hold::BYTES_MIN,
             statuses: Vec::new(),
         };
         let options = |capture| Options {
@@ -343,11 +345,20 @@ mod tests {
     #[test]
     fn the_verifier_accepts_every_probe() {
         let btf = Btf::from_sys_fs().unwrap();
-        for (netns_cookie, holding) in [(0u32, 0u32), (1, 0), (0, 1), (1, 1)] {
+        let rooms = [
+            None,
+            Some(Hold::BYTES_MIN),
+            Some(4096),
+            Some(Hold::BYTES_MAX),
+        ];
+        for (netns_cookie, room) in [0u32, 1].into_iter().flat_map(|n| rooms.map(|r| (n, r))) {
+            let holding = u32::from(room.is_some());
+            let hold_bytes = room.unwrap_or_default();
             let mut ebpf = EbpfLoader::new()
                 .override_global(global::HOLDING, &holding, true)
+                .override_global(global::HOLD_BYTES, &hold_bytes, true)
                 .override_global(global::NETNS_COOKIE, &netns_cookie, true)
-                .load(OBJECT)
+                .load(&object::with_room(room).unwrap())
                 .unwrap();
             for Probe { name, kind, .. } in PROBES {
                 let program = ebpf.program_mut(name).unwrap();

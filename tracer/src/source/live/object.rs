@@ -1,0 +1,68 @@
+//! The kernel side's object file, and how large its slots are.
+
+use std::borrow::Cow;
+use std::mem::offset_of;
+
+use aya::include_bytes_aligned;
+use aya_obj::maps::bpf_map_def;
+use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
+use tracer_common::hold::Slot;
+use tracer_common::{HOLD, NEW_SLOT};
+
+/// The kernel side, as `build.rs` built it. Its slots have no room for what is held.
+pub(in crate::source) static OBJECT: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+
+/// The same, where each slot has room for so many bytes, if any.
+///
+/// A map's size of a value is in its definition, and the loader has no way to set it.
+pub(super) fn with_room(bytes: Option<u32>) -> Result<Cow<'static, [u8]>, String> {
+    let Some(bytes) = bytes else {
+        return Ok(Cow::Borrowed(OBJECT));
+    };
+    let size = Slot::bytes_with(bytes) as u32;
+    let mut object = OBJECT.to_vec();
+    for map in [HOLD, NEW_SLOT] {
+        let at = value_size_at(map).ok_or_else(|| format!("no map {map} in the object file"))?;
+        let field = object.get_mut(at..at + size_of_val(&size));
+        let field = field.ok_or_else(|| format!("the map {map} is cut"))?;
+        field.copy_from_slice(&size.to_ne_bytes());
+    }
+    Ok(Cow::Owned(object))
+}
+
+/// Where the object says how large a value of a map is, in bytes from its beginning.
+fn value_size_at(map: &str) -> Option<usize> {
+    let file = File::parse(OBJECT).ok()?;
+    let definition = file.symbol_by_name(map)?;
+    let section = file.section_by_index(definition.section_index()?).ok()?;
+    let (section_at, _) = section.file_range()?;
+    let at = section_at + definition.address() - section.address();
+    Some(usize::try_from(at).ok()? + offset_of!(bpf_map_def, value_size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_slots_get_room() {
+        let sizes = |object: &[u8]| {
+            let maps = aya_obj::Object::parse(object).unwrap().maps;
+            let mut sizes: Vec<_> = maps
+                .iter()
+                .map(|(n, m)| (n.clone(), m.value_size()))
+                .collect();
+            sizes.sort();
+            sizes
+        };
+        let mut expected = sizes(OBJECT);
+        for (name, size) in &mut expected {
+            if [HOLD, NEW_SLOT].contains(&name.as_str()) {
+                assert_eq!(*size as usize, size_of::<Slot>());
+                *size = Slot::bytes_with(2048) as u32;
+            }
+        }
+        assert_eq!(sizes(&with_room(Some(2048)).unwrap()), expected);
+    }
+}
