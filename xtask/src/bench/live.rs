@@ -26,8 +26,10 @@ use watcher::{Mode, Reported, Watcher};
 
 /// How long a round is measured.
 const ROUND: Duration = Duration::from_secs(1);
-/// Between the start of a watcher and its round, as the first requests warm it up; and between the
-/// round and its end, as nginx dates an answer by when it began to work on it.
+/// Between the start of a watcher and its round: the first cases of a session cost more than others,
+/// and a round is to stand for any second of a long one.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Between a round and the end of its watcher, as nginx dates an answer by when it began to work on it.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Longest time that a round may take in all, in seconds; bounds the load.
 const ROUND_MOST: u64 = 10;
@@ -176,7 +178,7 @@ fn go_round(
 fn round(mode: Mode, bench: &Bench, stand: &Stand, counter: &mut Counter) -> Result<Round> {
     let (_, log) = stand.refusals_since(0)?;
     let watcher = Watcher::start(mode, stand, bench)?;
-    thread::sleep(SETTLE);
+    thread::sleep(WARM_UP);
     let before = Sample::take(counter, &watcher)?;
     thread::sleep(ROUND);
     let after = Sample::take(counter, &watcher)?;
