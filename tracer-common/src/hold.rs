@@ -292,7 +292,8 @@ impl Slot {
         let (stream, is_followed) = if is_interim || was_shipped || world.wants(status) {
             (STREAM_MAX, true)
         } else {
-            match world.fate(self) {
+            match world.fate(self, status) {
+                Fate::Whole => (STREAM_MAX, true),
                 Fate::LetGo => (0, false),
                 Fate::Sample => (SAMPLE_MAX, false),
                 Fate::Part => (SAMPLE_MAX, true),

@@ -112,7 +112,8 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         None if syn || segment.len == 0 => return AS_IT_IS,
         None if is_from_server => {
             // Its request was not held.
-            if !status(hands.start(segment.payload_at)).is_some_and(wants_status) {
+            let is_wanted = |status| wants_status(status) || is_error(status);
+            if !status(hands.start(segment.payload_at)).is_some_and(is_wanted) {
                 return None;
             }
             emit::count(counter::UNHELD);
@@ -236,10 +237,16 @@ unsafe impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn fate(&mut self, slot: &Slot) -> Fate {
+    fn fate(&mut self, slot: &Slot, status: u32) -> Fate {
         let caller = caller(slot.record());
-        // It may be one that serves: it is known once it sent.
-        if matches!(caller, Caller::Unknown) {
+        if is_error(status) {
+            // Of what a server asked, it may be why that one refused.
+            return match caller {
+                Caller::Client => Fate::LetGo,
+                Caller::Serves(_) | Caller::Silent | Caller::Untold => Fate::Whole,
+            };
+        }
+        if matches!(caller, Caller::Silent) {
             return Fate::Part;
         }
         let is_sample = is_sample(slot, slot.room(self), matches!(caller, Caller::Serves(_)));
@@ -272,25 +279,37 @@ unsafe impl World for Hands<'_> {
     }
 }
 
+/// Whether an answer of this status says that something failed or was refused.
+#[inline(always)]
+fn is_error(status: u32) -> bool {
+    (400..600).contains(&status)
+}
+
 /// Who sent a request.
 enum Caller {
     /// A process that serves a traced port: by thread group and thread.
     Serves(u64),
     /// Another one, or one on another host.
     Client,
-    /// A process of this host.
-    Unknown,
+    /// A process of this host, perhaps one that serves: that is known once it sent.
+    Silent,
+    /// That is not told here: at an interface, and where no process is known to serve.
+    Untold,
 }
 
 #[inline(always)]
 fn caller(record: &PacketRecord) -> Caller {
-    if record.hook != HOOK_EGRESS || record.cookie == 0 || !talk::any_serves() {
+    if record.cookie == 0 || !talk::any_serves() {
+        return Caller::Untold;
+    }
+    // Of what a process of this host sends, the copy that goes out is held.
+    if record.hook != HOOK_EGRESS {
         return Caller::Client;
     }
     match owner::sender(record.cookie) {
         Some(thread) if talk::is_server(thread) => Caller::Serves(thread),
         Some(_) => Caller::Client,
-        None => Caller::Unknown,
+        None => Caller::Silent,
     }
 }
 

@@ -77,13 +77,10 @@ fn live(arguments: &Live) -> Result<Ending> {
         _ if names.iter().any(|name| name == "any") => Attach::Interfaces(Interfaces::Any),
         _ => Attach::Interfaces(Interfaces::Named(names.clone())),
     };
-    // Errors of other hops tell why a request was refused.
-    let mut statuses = filter.selection().status_ranges();
-    statuses.push((400, 599));
     let hold = Hold {
         connections: capture.hold_connections,
         bytes: capture.hold_bytes,
-        statuses,
+        statuses: filter.selection().status_ranges(),
     };
     let held_memory = hold.memory();
     let usual = Options::default();

@@ -69,6 +69,8 @@ pub enum Fate {
     Sample,
     /// It is shipped to its end, as it may be a part of another one.
     Part,
+    /// The same, and as much of its answer as of one that is wanted.
+    Whole,
 }
 
 /// What the state machine needs of the place where it runs: the packet in hand, and the way out.
@@ -93,7 +95,7 @@ pub unsafe trait World {
     /// Whether answers of this status are wanted.
     fn wants(&self, status: u32) -> bool;
     /// What is to become of the held request, as its answer is not wanted for itself.
-    fn fate(&mut self, slot: &Slot) -> Fate;
+    fn fate(&mut self, slot: &Slot, status: u32) -> Fate;
     /// Ships the held request, at once: what is shipped later comes behind it.
     fn ship_held(&mut self, slot: &Slot);
     /// Ships at most this many bytes of the packet. Said more than once, the last time counts.

@@ -204,7 +204,7 @@ unsafe impl World for Hands<'_> {
         status == 403
     }
 
-    fn fate(&mut self, slot: &Slot) -> Fate {
+    fn fate(&mut self, slot: &Slot, _status: u32) -> Fate {
         self.step();
         let route = slot.route(slot.room(self));
         self.out.route.set(route);
