@@ -195,19 +195,21 @@ fn requests_that_are_not_refused_are_no_cases() -> Result<()> {
 }
 
 #[test]
-fn errors_that_no_server_asked_for_are_let_go() -> Result<()> {
-    let scene = Scene::loopback()?;
-    let _nginx = Nginx::start(&scene, NGINX, 2)?;
-    let tracer = trace_in(&scene, &["--status", "418"])?;
-    let [to, _] = scene.addresses(NGINX).map(|a| a.to_string());
-    Client::run(scene.client_place(), &["--to", &to, "--requests=50"])?;
-    let session = tracer.stop()?;
-    let let_go = session.summary.pointer("/held/let_go");
-    ensure!(
-        session.cases.is_empty() && let_go == Some(&50.into()),
-        "{}",
-        session.summary
-    );
+fn what_nobody_asks_for_is_let_go_though_it_is_an_error() -> Result<()> {
+    for filter in [["--status", "418"], ["--method", "PUT"]] {
+        let scene = Scene::loopback()?;
+        let _nginx = Nginx::start(&scene, NGINX, 2)?;
+        let tracer = trace_in(&scene, &filter)?;
+        let [to, _] = scene.addresses(NGINX).map(|a| a.to_string());
+        Client::run(scene.client_place(), &["--to", &to, "--requests=50"])?;
+        let session = tracer.stop()?;
+        let let_go = session.summary.pointer("/held/let_go");
+        ensure!(
+            session.cases.is_empty() && let_go == Some(&50.into()),
+            "{filter:?}: {}",
+            session.summary
+        );
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@
 //! come at the very moment of its answer, and so were no reason for it.
 
 mod halves;
+pub mod method;
 mod room;
 mod sample;
 mod scan;
@@ -289,7 +290,7 @@ impl Slot {
         let request = self.client.begun;
         let is_interim = status < 200;
         let was_shipped = self.server.shipping == request;
-        let (stream, is_followed) = if is_interim || was_shipped || world.wants(status) {
+        let (stream, is_followed) = if is_interim || was_shipped || world.wants(self, status) {
             (STREAM_MAX, true)
         } else {
             match world.fate(self, status) {

@@ -78,6 +78,8 @@ pub mod global {
     pub const HOLD_BYTES: &str = "HOLD_BYTES";
     /// `[u64; 16]`: a bit for each status that is wanted, bit `status % 64` of word `status / 64`.
     pub const STATUSES: &str = "STATUSES";
+    /// `[[u64; 2]; 8]`: how requests of wanted methods begin ([`hold::method`](crate::hold::method)).
+    pub const METHODS: &str = "METHODS";
     /// `u64`: wake the tool early once this many bytes wait in the ring buffer.
     pub const WAKE_BYTES: &str = "WAKE_BYTES";
     /// `u32`: offset of `group_leader` in `struct task_struct`, in bytes; 0 where not known, and
@@ -103,6 +105,8 @@ pub mod global {
 pub const PORT_WORDS: usize = 1024;
 /// Words of [`global::STATUSES`].
 pub const STATUS_WORDS: usize = 16;
+/// Methods of [`global::METHODS`].
+pub const METHODS_MAX: usize = 8;
 
 /// The largest packet that can be shipped, in bytes: the largest that the kernel builds
 /// (`GSO_MAX_SIZE`, BIG TCP) with all its headers.

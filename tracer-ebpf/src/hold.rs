@@ -12,7 +12,7 @@ use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 use crate::ends::{self, Ends};
 use crate::headers::{self, Found, Headers};
 use crate::packet::{self, Place};
-use crate::settings::{HOLD_BYTES, is_traced, wants_status};
+use crate::settings::{HOLD_BYTES, is_traced, wants_method, wants_status};
 use crate::{emit, owner, talk};
 
 /// The loader sets how many there are, and that each has its room behind it.
@@ -232,8 +232,11 @@ unsafe impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn wants(&self, status: u32) -> bool {
+    fn wants(&self, slot: &Slot, status: u32) -> bool {
+        // A server may have refused for what it asked, by whatever method.
         wants_status(status)
+            && (wants_method(slot.start(slot.room(self)))
+                || !matches!(caller(slot.record()), Caller::Client))
     }
 
     #[inline(always)]

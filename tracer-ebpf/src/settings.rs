@@ -3,13 +3,15 @@
 use core::hint::black_box;
 
 use aya_ebpf::Global;
-use tracer_common::hold::Room;
-use tracer_common::{PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS};
+use tracer_common::hold::{Room, method};
+use tracer_common::{METHODS_MAX, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS};
 
 #[unsafe(no_mangle)]
 static PORTS: [u64; PORT_WORDS] = [0; PORT_WORDS];
 #[unsafe(no_mangle)]
 static STATUSES: [u64; STATUS_WORDS] = [0; STATUS_WORDS];
+#[unsafe(no_mangle)]
+static METHODS: [method::Start; METHODS_MAX] = [method::ANY; METHODS_MAX];
 #[unsafe(no_mangle)]
 pub static HOLDING: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
@@ -72,4 +74,17 @@ pub fn wants_status(status: u32) -> bool {
             .read_volatile()
     };
     word >> (status & 63) & 1 != 0
+}
+
+/// Whether requests that begin with these eight bytes are of a wanted method.
+#[inline(always)]
+pub fn wants_method(start: u64) -> bool {
+    // SAFETY: within the array; volatile as for the ports.
+    let wanted = |at| unsafe {
+        (&raw const METHODS)
+            .cast::<method::Start>()
+            .add(at)
+            .read_volatile()
+    };
+    (0..METHODS_MAX).any(|at| method::begins(start, wanted(at)))
 }

@@ -233,14 +233,14 @@ pub struct CaptureArgs {
     /// [default: hold at a cgroup, all with -i]
     ///
     /// `hold` keeps each request in the kernel until the status of its answer is known, and copies
-    /// both only where that is asked for by --status: cost follows the refusals. Of what passes it
-    /// copies some of each route, to compare with. Of what servers of this host ask each other it
-    /// copies every error (4xx, 5xx) and some of the rest; where a server asked one that was left
-    /// out, the verdict says so. What cannot be followed there is copied whole (pipelining, chunked
-    /// requests, heads longer than --hold-bytes, packets out of order). Whether the POST of a
-    /// refused preflight never came cannot be told. At an interface (-i) where a connection's two
-    /// directions show under different addresses (translated on this host), its answers are told
-    /// without their requests.
+    /// both only where that is asked for by --status and --method: cost follows the refusals. Of
+    /// what passes it copies some of each route, to compare with. Of what servers of this host ask
+    /// each other it copies every error (4xx, 5xx) and some of the rest; where a server asked one
+    /// that was left out, the verdict says so. What cannot be followed there is copied whole
+    /// (pipelining, chunked requests, heads longer than --hold-bytes, packets out of order).
+    /// Whether the POST of a refused preflight never came cannot be told. At an interface (-i)
+    /// where a connection's two directions show under different addresses (translated on this
+    /// host), its answers are told without their requests.
     ///
     /// Where the kernel refuses the default, `all` takes its place, and the session says so. The default
     /// is `all` at a cgroup, too, with --snaplen, and where --body-bytes asks for more than is kept of a

@@ -77,10 +77,12 @@ fn live(arguments: &Live) -> Result<Ending> {
         _ if names.iter().any(|name| name == "any") => Attach::Interfaces(Interfaces::Any),
         _ => Attach::Interfaces(Interfaces::Named(names.clone())),
     };
+    let selection = filter.selection();
     let hold = Hold {
         connections: capture.hold_connections,
         bytes: capture.hold_bytes,
-        statuses: filter.selection().status_ranges(),
+        statuses: selection.status_ranges(),
+        methods: selection.request_methods(),
     };
     let held_memory = hold.memory();
     let usual = Options::default();

@@ -68,6 +68,18 @@ impl Selection {
         ranges.collect()
     }
 
+    /// The methods of requests that are reported, or of which a preflight is; none where that is every
+    /// method.
+    pub fn request_methods(&self) -> Vec<String> {
+        let names = self.methods.iter().map(|pattern| match pattern {
+            MethodPattern::Is(name) => Some(name.clone()),
+            MethodPattern::Any => None,
+        });
+        let preflight = self.methods.first().map(|_| Some("OPTIONS".to_owned()));
+        let names: Option<Vec<_>> = names.chain(preflight).collect();
+        names.unwrap_or_default()
+    }
+
     /// Whether an exchange is reported.
     pub fn matches(&self, exchange: &Exchange) -> bool {
         self.matches_wire(exchange)
@@ -174,6 +186,19 @@ mod tests {
         created.response.as_mut().unwrap().status = 201;
         assert!(!selection.matches(&created));
         assert_eq!(selection.to_string(), "POST answered 403");
+    }
+
+    #[test]
+    fn preflights_go_with_the_methods_of_requests() {
+        let methods = |text: &[&str]| {
+            let selection = Selection {
+                methods: text.iter().map(|text| text.parse().unwrap()).collect(),
+                ..Selection::everything()
+            };
+            selection.request_methods()
+        };
+        assert_eq!(methods(&["post", "PUT"]), ["POST", "PUT", "OPTIONS"]);
+        assert!(methods(&["POST", "any"]).is_empty() && methods(&[]).is_empty());
     }
 
     #[test]

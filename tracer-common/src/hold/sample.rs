@@ -29,6 +29,12 @@ impl Bucket {
 }
 
 impl Slot {
+    /// The first eight bytes of the held request: see [`method`](super::method).
+    #[inline(always)]
+    pub fn start(&self, room: Room) -> u64 {
+        room.word(self.client.payload_at)
+    }
+
     /// What tells the held request's route from others: its method and the beginning of its target,
     /// up to the query, as a hash. Not for keeping things apart that somebody wants to collide.
     #[inline(always)]

@@ -92,8 +92,8 @@ pub unsafe trait World {
     fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool;
     /// A record of the packet, without its bytes.
     fn record(&self) -> PacketRecord;
-    /// Whether answers of this status are wanted.
-    fn wants(&self, status: u32) -> bool;
+    /// Whether the held request is wanted, with an answer of this status.
+    fn wants(&self, slot: &Slot, status: u32) -> bool;
     /// What is to become of the held request, as its answer is not wanted for itself.
     fn fate(&mut self, slot: &Slot, status: u32) -> Fate;
     /// Ships the held request, at once: what is shipped later comes behind it.

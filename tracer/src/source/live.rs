@@ -102,6 +102,8 @@ pub struct Hold {
     pub bytes: u32,
     /// Statuses of wanted answers: from the first to the last, both included.
     pub statuses: Vec<(u16, u16)>,
+    /// Methods of wanted requests; every one where there are none, or more than the kernel side takes.
+    pub methods: Vec<String>,
 }
 
 impl Hold {

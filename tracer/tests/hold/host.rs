@@ -199,7 +199,7 @@ unsafe impl World for Hands<'_> {
         }
     }
 
-    fn wants(&self, status: u32) -> bool {
+    fn wants(&self, _slot: &Slot, status: u32) -> bool {
         self.step();
         status == 403
     }

@@ -5,7 +5,8 @@ use aya::programs::{BtfTracePoint, CgroupSkb, ProgramError, SchedClassifier};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tracer_common::{EVENTS, HOLD, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS, global};
+use tracer_common::hold::method;
+use tracer_common::{EVENTS, HOLD, METHODS_MAX, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS, global};
 
 use super::attach::Target;
 use super::object;
@@ -85,6 +86,7 @@ fn load_with(
         None => (0u32, 1, [0; STATUS_WORDS]),
         Some(hold) => (1, hold.connections.max(1), status_bits(hold)),
     };
+    let methods = hold.map_or([method::ANY; METHODS_MAX], method_starts);
     let room = hold.map(Hold::room);
     let object = object::with_room(room)?;
     let hold_bytes = room.unwrap_or(Hold::BYTES_MIN);
@@ -113,6 +115,7 @@ fn load_with(
         .override_global(global::HOLDING, &holding, true)
         .override_global(global::HOLD_BYTES, &hold_bytes, true)
         .override_global(global::STATUSES, &statuses, true)
+        .override_global(global::METHODS, &methods, true)
         .override_global(global::SNAP_LEN, &snap_len, true)
         .override_global(global::SKIP_LO_INGRESS, &skip_lo_ingress, true)
         .override_global(global::NETNS_COOKIE, &netns_cookie, true)
@@ -280,6 +283,26 @@ fn status_bits(hold: &Hold) -> [u64; STATUS_WORDS] {
     bits
 }
 
+/// How wanted requests begin.
+fn method_starts(hold: &Hold) -> [method::Start; METHODS_MAX] {
+    let wanted: Option<Vec<_>> = hold
+        .methods
+        .iter()
+        .map(|name| method::start(name))
+        .collect();
+    let mut starts = [method::NONE; METHODS_MAX];
+    match wanted {
+        Some(wanted) if (1..=METHODS_MAX).contains(&wanted.len()) => {
+            starts
+                .iter_mut()
+                .zip(wanted)
+                .for_each(|(start, wanted)| *start = wanted);
+        }
+        _ => starts = [method::ANY; METHODS_MAX],
+    }
+    starts
+}
+
 /// Before Linux 5.11 maps count against a limit that is 64 KiB by default. Where it cannot be
 /// raised, creating the ring buffer says so.
 fn raise_memlock() {
@@ -312,6 +335,26 @@ mod tests {
         assert_eq!(bits.iter().map(|word| word.count_ones()).sum::<u32>(), 4);
     }
 
+    #[test]
+    fn what_the_kernel_side_cannot_tell_is_every_method() {
+        let starts = |methods: &[&str]| {
+            method_starts(&Hold {
+                connections: 1,
+                bytes: Hold::BYTES_MIN,
+                statuses: Vec::new(),
+                methods: methods.iter().map(|&name| name.to_owned()).collect(),
+            })
+        };
+        let every = [method::ANY; METHODS_MAX];
+        assert_eq!(starts(&[]), every);
+        assert_eq!(starts(&["POST", "PROPFIND"]), every);
+        assert_eq!(starts(&["A"; METHODS_MAX + 1]), every);
+        let [post, put, none, ..] = starts(&["POST", "PUT"]);
+        assert_eq!(Some(post), method::start("POST"));
+        assert_eq!(Some(put), method::start("PUT"));
+        assert_eq!(none, method::NONE);
+    }
+
     /// Needs root.
     #[test]
     fn where_the_kernel_refuses_the_hold_every_packet_is_copied() {
@@ -320,6 +363,7 @@ mod tests {
             connections: u32::MAX,
             bytes: Hold::BYTES_MIN,
             statuses: Vec::new(),
+            methods: Vec::new(),
         };
         let options = |capture| Options {
             capture,

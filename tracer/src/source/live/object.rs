@@ -43,18 +43,18 @@ fn value_size_at(map: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
     fn only_the_slots_get_room() {
         let sizes = |object: &[u8]| {
             let maps = aya_obj::Object::parse(object).unwrap().maps;
-            let mut sizes: Vec<_> = maps
-                .iter()
-                .map(|(n, m)| (n.clone(), m.value_size()))
-                .collect();
-            sizes.sort();
+            let sizes = BTreeMap::from_iter(maps).into_iter();
             sizes
+                .map(|(name, map)| (name, map.value_size()))
+                .collect::<Vec<_>>()
         };
         let mut expected = sizes(OBJECT);
         for (name, size) in &mut expected {
