@@ -59,7 +59,8 @@ fn pipelined_requests_are_reported_each_with_its_answer() -> Result<()> {
 fn as_much_of_a_request_is_kept_as_is_asked_for() -> Result<()> {
     const BODY: u64 = 10_000;
     for (bytes, is_whole) in [("1KiB", false), ("16KiB", true)] {
-        let session = captured(&["--body=10000"], &["--hold-bytes", bytes])?;
+        let body = format!("--body={BODY}");
+        let session = captured(&[&body], &["--hold-bytes", bytes])?;
         for case in &session.cases {
             // nginx answers before the body is there, and what comes after that is not held.
             if case.request_id().is_none_or(|id| id.starts_with('n')) {

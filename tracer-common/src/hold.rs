@@ -290,7 +290,7 @@ impl Slot {
         let request = self.client.begun;
         let is_interim = status < 200;
         let was_shipped = self.server.shipping == request;
-        let (stream, is_followed) = if is_interim || was_shipped || world.wants(self, status) {
+        let (stream, is_followed) = if is_interim || was_shipped {
             (STREAM_MAX, true)
         } else {
             match world.fate(self, status) {

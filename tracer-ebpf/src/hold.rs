@@ -232,22 +232,18 @@ unsafe impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn wants(&self, slot: &Slot, status: u32) -> bool {
-        // A server may have refused for what it asked, by whatever method.
-        wants_status(status)
-            && (wants_method(slot.start(slot.room(self)))
-                || !matches!(caller(slot.record()), Caller::Client))
-    }
-
-    #[inline(always)]
     fn fate(&mut self, slot: &Slot, status: u32) -> Fate {
+        let is_named = wants_status(status);
+        if is_named && wants_method(slot.start(slot.room(self))) {
+            return Fate::Whole;
+        }
         let caller = caller(slot.record());
+        // Of what a server asked, by whatever method, it may be why that one refused.
+        if (is_named || is_error(status)) && !matches!(caller, Caller::Client) {
+            return Fate::Whole;
+        }
         if is_error(status) {
-            // Of what a server asked, it may be why that one refused.
-            return match caller {
-                Caller::Client => Fate::LetGo,
-                Caller::Serves(_) | Caller::Silent | Caller::Untold => Fate::Whole,
-            };
+            return Fate::LetGo;
         }
         if matches!(caller, Caller::Silent) {
             return Fate::Part;

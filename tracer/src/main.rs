@@ -108,7 +108,7 @@ fn live(arguments: &Live) -> Result<Ending> {
             held_memory.div_ceil(1 << 20)
         );
     }
-    eprintln!("reporting {}; Ctrl-C ends", filter.selection());
+    eprintln!("reporting {selection}; Ctrl-C ends");
     let inputs = source
         .started()
         .attached

@@ -34,6 +34,7 @@ const STEP: u32 = 16;
 fn steps(room: Room) -> u32 {
     room.bytes().min(8 << 10) / STEP + 100
 }
+
 /// Bytes from the end of the line before that are looked at of a line that goes on: `content-length:`.
 const NAME: u32 = 32;
 /// Longest length that is read, in digits; 18 digits fit.

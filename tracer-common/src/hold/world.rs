@@ -60,7 +60,7 @@ impl Settled {
     };
 }
 
-/// What becomes of an exchange whose answer is not wanted for itself.
+/// What becomes of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is let go.
@@ -69,7 +69,7 @@ pub enum Fate {
     Sample,
     /// It is shipped to its end, as it may be a part of another one.
     Part,
-    /// The same, and as much of its answer as of one that is wanted.
+    /// It is shipped to its end, as it is wanted for itself.
     Whole,
 }
 
@@ -92,9 +92,7 @@ pub unsafe trait World {
     fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool;
     /// A record of the packet, without its bytes.
     fn record(&self) -> PacketRecord;
-    /// Whether the held request is wanted, with an answer of this status.
-    fn wants(&self, slot: &Slot, status: u32) -> bool;
-    /// What is to become of the held request, as its answer is not wanted for itself.
+    /// What is to become of the held request, as its answer has this status.
     fn fate(&mut self, slot: &Slot, status: u32) -> Fate;
     /// Ships the held request, at once: what is shipped later comes behind it.
     fn ship_held(&mut self, slot: &Slot);

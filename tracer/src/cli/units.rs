@@ -1,5 +1,6 @@
 //! Numbers with units, as flags take them: `64MiB`, `4k`, `1h30m`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A size in bytes. `k`, `M`, `G` and `KiB`, `MiB`, `GiB` are powers of 1024; so are `kB`, `MB`,
@@ -23,18 +24,19 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 
 /// A size that a ring buffer can have: some of the largest packets must fit.
 pub(super) fn ring_size(text: &str) -> Result<u32, String> {
-    u32::try_from(size(text)?)
-        .ok()
-        .filter(|n| n.is_power_of_two() && (4 << 20..=1 << 30).contains(n))
-        .ok_or_else(|| format!("`{text}` is not a power of two from 4MiB to 1GiB"))
+    power_of_two(text, 4 << 20..=1 << 30, "4MiB to 1GiB")
 }
 
 /// A size that the room for a held request can have.
 pub(super) fn hold_size(text: &str) -> Result<u32, String> {
+    power_of_two(text, 1 << 10..=16 << 10, "1KiB to 16KiB")
+}
+
+fn power_of_two(text: &str, sizes: RangeInclusive<u32>, range: &str) -> Result<u32, String> {
     u32::try_from(size(text)?)
         .ok()
-        .filter(|n| n.is_power_of_two() && (1 << 10..=16 << 10).contains(n))
-        .ok_or_else(|| format!("`{text}` is not a power of two from 1KiB to 16KiB"))
+        .filter(|n| n.is_power_of_two() && sizes.contains(n))
+        .ok_or_else(|| format!("`{text}` is not a power of two from {range}"))
 }
 
 /// Enough of a packet to hold its headers.

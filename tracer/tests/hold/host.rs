@@ -199,13 +199,11 @@ unsafe impl World for Hands<'_> {
         }
     }
 
-    fn wants(&self, _slot: &Slot, status: u32) -> bool {
+    fn fate(&mut self, slot: &Slot, status: u32) -> Fate {
         self.step();
-        status == 403
-    }
-
-    fn fate(&mut self, slot: &Slot, _status: u32) -> Fate {
-        self.step();
+        if status == 403 {
+            return Fate::Whole;
+        }
         let route = slot.route(slot.room(self));
         self.out.route.set(route);
         match (self.out.holding.lets_go, route % 4) {

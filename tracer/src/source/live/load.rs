@@ -82,11 +82,13 @@ fn load_with(
     netns_cookie: NetnsCookie,
 ) -> Result<(Ebpf, Result<(), String>), String> {
     let ports = port_bits(&options.ports);
-    let (holding, connections, statuses) = match hold {
-        None => (0u32, 1, [0; STATUS_WORDS]),
-        Some(hold) => (1, hold.connections.max(1), status_bits(hold)),
+    let (holding, connections, statuses, methods) = match hold {
+        None => (0u32, 1, [0; STATUS_WORDS], [method::ANY; METHODS_MAX]),
+        Some(hold) => {
+            let connections = hold.connections.max(1);
+            (1, connections, status_bits(hold), method_starts(hold))
+        }
     };
-    let methods = hold.map_or([method::ANY; METHODS_MAX], method_starts);
     let room = hold.map(Hold::room);
     let object = object::with_room(room)?;
     let hold_bytes = room.unwrap_or(Hold::BYTES_MIN);

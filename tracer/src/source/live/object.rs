@@ -21,9 +21,11 @@ pub(super) fn with_room(bytes: Option<u32>) -> Result<Cow<'static, [u8]>, String
         return Ok(Cow::Borrowed(OBJECT));
     };
     let size = Slot::bytes_with(bytes) as u32;
+    let file = File::parse(OBJECT).map_err(|error| error.to_string())?;
     let mut object = OBJECT.to_vec();
     for map in [HOLD, NEW_SLOT] {
-        let at = value_size_at(map).ok_or_else(|| format!("no map {map} in the object file"))?;
+        let at =
+            value_size_at(&file, map).ok_or_else(|| format!("no map {map} in the object file"))?;
         let field = object.get_mut(at..at + size_of_val(&size));
         let field = field.ok_or_else(|| format!("the map {map} is cut"))?;
         field.copy_from_slice(&size.to_ne_bytes());
@@ -32,8 +34,7 @@ pub(super) fn with_room(bytes: Option<u32>) -> Result<Cow<'static, [u8]>, String
 }
 
 /// Where the object says how large a value of a map is, in bytes from its beginning.
-fn value_size_at(map: &str) -> Option<usize> {
-    let file = File::parse(OBJECT).ok()?;
+fn value_size_at(file: &File<'_>, map: &str) -> Option<usize> {
     let definition = file.symbol_by_name(map)?;
     let section = file.section_by_index(definition.section_index()?).ok()?;
     let (section_at, _) = section.file_range()?;
