@@ -107,7 +107,10 @@ impl Fingerprints {
             }
         }
         let table = Self::of(rows);
-        table.index.check().map_err(TableError::together)?;
+        table
+            .index
+            .check()
+            .map_err(|error| TableError::together(&error))?;
         Ok(table)
     }
 

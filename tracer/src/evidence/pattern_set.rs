@@ -1,13 +1,18 @@
-//! PatternSet that are all looked for in a text, in any letter case.
+//! Patterns that are all looked for in a text, in any letter case.
+
+mod automaton;
 
 use std::sync::OnceLock;
 
-use regex::bytes::{Match, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Match, Regex, RegexBuilder};
+use regex_automata::util::syntax;
+
+pub(super) use automaton::Automaton;
 
 /// Some patterns, by place.
 pub(super) struct PatternSet {
     /// `None` where they do not compile, which no input decides.
-    set: Option<RegexSet>,
+    together: Option<Automaton>,
     each: Vec<Each>,
 }
 
@@ -17,6 +22,9 @@ struct Each {
     compiled: OnceLock<Option<Regex>>,
 }
 
+/// Bytes of the patterns together, compiled: room for ten times those that there are.
+const COMPILED: usize = 10 << 20;
+
 impl PatternSet {
     pub(super) fn new(patterns: impl Iterator<Item = impl Into<String>>) -> Self {
         let each: Vec<_> = patterns
@@ -25,17 +33,16 @@ impl PatternSet {
                 compiled: OnceLock::new(),
             })
             .collect();
-        let set = RegexSetBuilder::new(each.iter().map(|each| &each.pattern))
-            .case_insensitive(true)
-            .unicode(false)
-            .build()
-            .ok();
-        Self { set, each }
+        let patterns: Vec<_> = each.iter().map(|each| each.pattern.as_str()).collect();
+        let in_any_case = syntax::Config::new().case_insensitive(true);
+        let together = Automaton::new(&patterns, in_any_case, COMPILED).ok();
+        Self { together, each }
     }
 
     /// The places of those that are in a text, in order.
     pub(super) fn all_in(&self, text: &[u8]) -> impl Iterator<Item = usize> {
-        all_in(self.set.as_ref(), text)
+        let found = self.together.as_ref().map(|together| together.all_in(text));
+        found.unwrap_or_default().into_iter()
     }
 
     /// Where in a text the one at this place is first.
@@ -50,11 +57,4 @@ impl PatternSet {
         };
         compiled.get_or_init(compile).as_ref()?.find(text)
     }
-}
-
-/// The places of the patterns of a set that are in a text, in order; none without a set.
-pub(super) fn all_in(set: Option<&RegexSet>, text: &[u8]) -> impl Iterator<Item = usize> {
-    // Most texts have none, which is told much sooner than which of them.
-    let set = set.filter(|set| set.is_match(text));
-    set.map(|set| set.matches(text)).into_iter().flatten()
 }

@@ -3,6 +3,8 @@
 
 use std::cmp::Reverse;
 
+use regex_automata::hybrid::BuildError;
+
 use super::condition::{Condition, Names, Place};
 use super::facts::{Facts, cookies};
 use super::pattern::{Pattern, Set};
@@ -82,7 +84,7 @@ impl Index {
     ///
     /// # Errors
     /// Where the bound on them is reached.
-    pub(super) fn check(&self) -> Result<(), regex::Error> {
+    pub(super) fn check(&self) -> Result<(), Box<BuildError>> {
         let fields = self.request.shelves.iter().chain(&self.response.shelves);
         let shelves = fields.map(|(_, shelf)| shelf);
         shelves

@@ -1,10 +1,12 @@
 //! Patterns of conditions, alone and many at once.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use regex::bytes::{Match, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::bytes::{Match, Regex, RegexBuilder};
+use regex_automata::hybrid::BuildError;
+use regex_automata::util::syntax;
 
-use super::super::pattern_set::all_in;
+use super::super::pattern_set::Automaton;
 use crate::limits;
 
 /// A regular expression over bytes.
@@ -18,14 +20,13 @@ pub struct Pattern {
     pub(super) to_the_end: bool,
 }
 
-/// Some patterns. Compiled where they are first needed: that takes longer than to read a small
-/// capture, and in many there is nothing to match.
+/// Some patterns. Compiled where they are first needed: in many captures there is nothing to match.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Set {
     patterns: Vec<String>,
     /// `None` where a bound is reached, which tests rule out for the own table, and
     /// [`check`](Self::check) for others.
-    compiled: OnceLock<Option<RegexSet>>,
+    compiled: OnceLock<Option<Arc<Automaton>>>,
 }
 
 impl Pattern {
@@ -85,28 +86,29 @@ impl Set {
     ///
     /// # Errors
     /// Where the bound on all of them together is reached.
-    pub(super) fn check(&self) -> Result<(), regex::Error> {
+    pub(super) fn check(&self) -> Result<(), Box<BuildError>> {
         if self.patterns.len() > 1 {
             let compiled = self.compile()?;
-            self.compiled.get_or_init(|| Some(compiled));
+            self.compiled.get_or_init(|| Some(Arc::new(compiled)));
         }
         Ok(())
     }
 
     /// The places of those that a value has.
-    pub(super) fn matches(&self, value: &[u8]) -> impl Iterator<Item = usize> {
-        let is_empty = self.patterns.is_empty();
-        let set = (!is_empty).then(|| self.compiled.get_or_init(|| self.compile().ok()).as_ref());
-        all_in(set.flatten(), value)
+    pub(super) fn matches(&self, value: &[u8]) -> Vec<usize> {
+        if self.patterns.is_empty() {
+            return Vec::new();
+        }
+        let compiled = self
+            .compiled
+            .get_or_init(|| self.compile().ok().map(Arc::new));
+        let found = compiled.as_ref().map(|compiled| compiled.all_in(value));
+        found.unwrap_or_default()
     }
 
     /// With the settings of a pattern alone.
-    fn compile(&self) -> Result<RegexSet, regex::Error> {
-        RegexSetBuilder::new(&self.patterns)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(limits::FINGERPRINT_SET)
-            .dfa_size_limit(limits::FINGERPRINT_SET)
-            .build()
+    fn compile(&self) -> Result<Automaton, Box<BuildError>> {
+        let settings = syntax::Config::new().dot_matches_new_line(true);
+        Automaton::new(&self.patterns, settings, limits::FINGERPRINT_SET)
     }
 }

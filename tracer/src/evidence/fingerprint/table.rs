@@ -1,8 +1,10 @@
 //! The table's text becomes rows. Errors name the row, and say what is wanted there.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::fmt;
 
+use regex_automata::hybrid::BuildError;
 use serde::Deserialize;
 
 use super::Fingerprint;
@@ -18,9 +20,12 @@ pub struct TableError(String);
 
 impl TableError {
     /// The patterns for one place are good one by one, but not all at once.
-    pub(super) fn together(error: regex::Error) -> Self {
+    pub(super) fn together(error: &BuildError) -> Self {
+        let why = error
+            .source()
+            .map_or(error.to_string(), |why| why.to_string());
         Self(format!(
-            "the fingerprints have too many patterns for one place: {error}; remove some rows"
+            "the fingerprints have too many patterns for one place: {why}; remove some rows"
         ))
     }
 }
