@@ -354,7 +354,9 @@ impl Slot {
             0 => segment.ack,
             _ => read(&self.server.out),
         };
-        self.record = world.record();
+        // The first may have come to the socket that listens.
+        let is_settled = self.client.begun > 1;
+        self.record = world.record(is_settled.then_some(&self.record));
         self.record.captured_len = held;
         self.record.wire_len = whole;
         self.record.length_at = segment.length_at;

@@ -11,7 +11,7 @@ use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
 
 use crate::ends::{self, Ends};
 use crate::headers::{self, Found, Headers};
-use crate::packet::{self, Place};
+use crate::packet::{self, Place, Socket};
 use crate::settings::{HOLD_BYTES, is_traced, wants_method, wants_status};
 use crate::{emit, owner, talk};
 
@@ -97,7 +97,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     }
     let ends = Ends::of(skb, &headers, hook, place, is_from_server);
     let slot = HOLD.get_ptr_mut(&ends);
-    emit::count(counter::PACKETS);
+    emit::tally(counter::PACKETS);
     let mut hands = Hands {
         skb,
         hook,
@@ -227,8 +227,16 @@ unsafe impl World for Hands<'_> {
     }
 
     #[inline(always)]
-    fn record(&self) -> PacketRecord {
-        packet::record(self.skb, self.hook, self.link, self.place)
+    fn record(&self, before: Option<&PacketRecord>) -> PacketRecord {
+        let socket = match before {
+            // One that was held at the other end was met at another socket.
+            Some(before) if before.hook == self.hook && before.cookie != 0 => Socket {
+                cookie: before.cookie,
+                netns: before.netns,
+            },
+            _ => Socket::of(self.skb, self.place),
+        };
+        packet::record(self.skb, self.hook, self.link, socket)
     }
 
     #[inline(always)]
@@ -274,7 +282,10 @@ unsafe impl World for Hands<'_> {
 
     #[inline(always)]
     fn count(&mut self, counter: u32) {
-        emit::count(counter);
+        match counter {
+            counter::HELD | counter::LET_GO => emit::tally(counter),
+            _ => emit::count(counter),
+        }
     }
 }
 

@@ -49,7 +49,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
             shipped.is_out();
         }
     } else if is_traced(skb, link).unwrap_or(false) {
-        emit::count(counter::PACKETS);
+        emit::tally(counter::PACKETS);
         ship(skb, hook, link, place, u32::MAX, Settled::UNKNOWN);
     }
 }
@@ -243,7 +243,8 @@ impl Packet<'_> {
         let Some(mut entry) = emit::reserve::<SIZE>(counter::LOST_PACKETS) else {
             return;
         };
-        let mut header = record(self.skb, self.hook, self.link, self.place);
+        let socket = Socket::of(self.skb, self.place);
+        let mut header = record(self.skb, self.hook, self.link, socket);
         header.captured_len = self.captured_len;
         header.settled = self.settled.says;
         header.settled_own = self.settled.own;
@@ -273,15 +274,33 @@ impl Packet<'_> {
     }
 }
 
+/// Where a packet was met: cookies.
+pub struct Socket {
+    /// The socket's; 0 where there is none.
+    pub cookie: u64,
+    /// That of its network namespace; 0 where not known.
+    pub netns: u64,
+}
+
+impl Socket {
+    #[inline(always)]
+    pub fn of(skb: &SkBuff, place: Place) -> Self {
+        Self {
+            cookie: cookie(skb),
+            netns: netns(skb, place),
+        }
+    }
+}
+
 /// A record of a packet, without its bytes.
 #[inline(always)]
-pub fn record(skb: &SkBuff, hook: u32, link: u32, place: Place) -> PacketRecord {
+pub fn record(skb: &SkBuff, hook: u32, link: u32, socket: Socket) -> PacketRecord {
     PacketRecord {
         kind: KIND_PACKET,
         // SAFETY: the helper takes nothing and returns a number.
         at_ns: unsafe { bpf_ktime_get_ns() },
-        cookie: cookie(skb),
-        netns: netns(skb, place),
+        cookie: socket.cookie,
+        netns: socket.netns,
         wire_len: skb.len(),
         ifindex: ifindex(skb),
         hook,

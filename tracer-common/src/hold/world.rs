@@ -90,8 +90,9 @@ pub unsafe trait World {
     /// Copies `len` bytes, 1 to [`PIECE_MAX`](super::PIECE_MAX), from an offset in the packet to one
     /// in the room below [`Room::bytes`].
     fn hold_more(&self, from: u32, room: Room, to: u32, len: u32) -> bool;
-    /// A record of the packet, without its bytes.
-    fn record(&self) -> PacketRecord;
+    /// A record of the packet, without its bytes; `before` is that of an earlier packet of the same
+    /// direction, where it is sure to be of the same connection.
+    fn record(&self, before: Option<&PacketRecord>) -> PacketRecord;
     /// What is to become of the held request, as its answer has this status.
     fn fate(&mut self, slot: &Slot, status: u32) -> Fate;
     /// Ships the held request, at once: what is shipped later comes behind it.

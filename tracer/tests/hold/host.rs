@@ -192,7 +192,7 @@ unsafe impl World for Hands<'_> {
         true
     }
 
-    fn record(&self) -> PacketRecord {
+    fn record(&self, _before: Option<&PacketRecord>) -> PacketRecord {
         PacketRecord {
             at_ns: self.packet.at,
             ..PacketRecord::new()
