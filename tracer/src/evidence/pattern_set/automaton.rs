@@ -77,7 +77,8 @@ impl Automaton {
         let text = Input::new(text);
         // Most texts have none, which is told much sooner than which of them. Neither fails: that is
         // for bytes and limits that were not set.
-        if !matches!(self.dfa.try_search_fwd(states, &text), Ok(Some(_))) {
+        let first = text.clone().earliest(true);
+        if !matches!(self.dfa.try_search_fwd(states, &first), Ok(Some(_))) {
             return Vec::new();
         }
         found.clear();
