@@ -354,9 +354,9 @@ impl Slot {
             0 => segment.ack,
             _ => read(&self.server.out),
         };
-        // The first may have come to the socket that listens.
-        let is_settled = self.client.begun > 1;
-        self.record = world.record(is_settled.then_some(&self.record));
+        // The first may have come to the socket that listens; the one before this is not the first.
+        let is_own_socket = self.client.begun > 1;
+        self.record = world.record(is_own_socket.then_some(&self.record));
         self.record.captured_len = held;
         self.record.wire_len = whole;
         self.record.length_at = segment.length_at;

@@ -104,26 +104,23 @@ fn wake_flags(len: u64) -> u64 {
 /// What the kernel keeps in front of each record, and rounds up behind it, in bytes.
 const RECORD_HEADER: u64 = 16;
 
-/// Adds one to a counter of what is usual: of what is lost, each counts.
-///
-/// A probe that interrupts another one between its reading and its writing is not counted, some in a
-/// million. What [`count`] does instead would wait until all is written that the program wrote
-/// before.
-#[inline(always)]
-pub fn tally(counter: u32) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter) {
-        // SAFETY: as in `count`. Volatile, as other programs write it.
-        unsafe { value.write_volatile(value.read_volatile().wrapping_add(1)) };
-    }
-}
-
 /// Adds one to a counter.
+///
+/// Of what is lost, each counts. Of what is usual, one in a million may be missing, where a probe
+/// interrupts another between its reading and its writing: an atomic addition waits until all is
+/// written that the program wrote before.
 #[inline(always)]
 pub fn count(counter: u32) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter) {
-        // SAFETY: the pointer is to a map value of this CPU: eight bytes, aligned, and never
-        // freed. Atomic, as a probe in a process can be interrupted by one in softirq; in assembly,
-        // as `AtomicU64` has no `fetch_add` on this target.
+    let Some(value) = COUNTERS.get_ptr_mut(counter) else {
+        return;
+    };
+    if matches!(counter, counter::PACKETS | counter::HELD | counter::LET_GO) {
+        // SAFETY: the pointer is to a map value of this CPU: eight bytes, aligned, and never freed.
+        // Volatile, as other programs write it.
+        unsafe { value.write_volatile(value.read_volatile().wrapping_add(1)) };
+    } else {
+        // SAFETY: as above. Atomic, as a probe in a process can be interrupted by one in softirq; in
+        // assembly, as `AtomicU64` has no `fetch_add` on this target.
         unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) value, in(reg) 1_u64) };
     }
 }

@@ -97,7 +97,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     }
     let ends = Ends::of(skb, &headers, hook, place, is_from_server);
     let slot = HOLD.get_ptr_mut(&ends);
-    emit::tally(counter::PACKETS);
+    emit::count(counter::PACKETS);
     let mut hands = Hands {
         skb,
         hook,
@@ -282,10 +282,7 @@ unsafe impl World for Hands<'_> {
 
     #[inline(always)]
     fn count(&mut self, counter: u32) {
-        match counter {
-            counter::HELD | counter::LET_GO => emit::tally(counter),
-            _ => emit::count(counter),
-        }
+        emit::count(counter);
     }
 }
 

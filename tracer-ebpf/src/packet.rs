@@ -49,7 +49,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) {
             shipped.is_out();
         }
     } else if is_traced(skb, link).unwrap_or(false) {
-        emit::tally(counter::PACKETS);
+        emit::count(counter::PACKETS);
         ship(skb, hook, link, place, u32::MAX, Settled::UNKNOWN);
     }
 }

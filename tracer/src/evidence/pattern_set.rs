@@ -22,7 +22,7 @@ struct Each {
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// Bytes of the patterns together, compiled: room for ten times those that there are.
+/// Most bytes of the patterns together, compiled: as the regex library has it by default.
 const COMPILED: usize = 10 << 20;
 
 impl PatternSet {

@@ -89,7 +89,7 @@ impl Set {
     pub(super) fn check(&self) -> Result<(), Box<BuildError>> {
         if self.patterns.len() > 1 {
             let compiled = self.compile()?;
-            self.compiled.get_or_init(|| Some(Arc::new(compiled)));
+            self.compiled.get_or_init(|| Some(compiled));
         }
         Ok(())
     }
@@ -99,16 +99,15 @@ impl Set {
         if self.patterns.is_empty() {
             return Vec::new();
         }
-        let compiled = self
-            .compiled
-            .get_or_init(|| self.compile().ok().map(Arc::new));
+        let compiled = self.compiled.get_or_init(|| self.compile().ok());
         let found = compiled.as_ref().map(|compiled| compiled.all_in(value));
         found.unwrap_or_default()
     }
 
     /// With the settings of a pattern alone.
-    fn compile(&self) -> Result<Automaton, Box<BuildError>> {
+    fn compile(&self) -> Result<Arc<Automaton>, Box<BuildError>> {
         let settings = syntax::Config::new().dot_matches_new_line(true);
-        Automaton::new(&self.patterns, settings, limits::FINGERPRINT_SET)
+        let compiled = Automaton::new(&self.patterns, settings, limits::FINGERPRINT_SET)?;
+        Ok(Arc::new(compiled))
     }
 }
