@@ -39,7 +39,7 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
         while self.left == 0 {
             let rest = self.bytes.get(self.next..).filter(|r| !r.is_empty())?;
             self.left = match rest.first_chunk() {
-                Some(block) => self.look(block, BLOCK),
+                Some(block) => self.look(block),
                 None => self.look_at_last(rest),
             };
             self.at = self.next;
@@ -52,13 +52,12 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
 }
 
 impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
-    /// Looks at the first `len` bytes of a block, and at some more where that is no multiple of 16.
+    /// Looks at a block, and at the byte behind it.
     #[inline]
-    fn look(&self, block: &[u8; BLOCK + 1], len: usize) -> u64 {
+    fn look(&self, block: &[u8; BLOCK + 1]) -> u64 {
         let ([these @ .., _], [_, next @ ..]) = (block, block);
         let (these, next) = (these.as_chunks().0, next.as_chunks().0);
-        let pairs = these.iter().zip(next).take(len.div_ceil(16));
-        let told = pairs.enumerate().map(|(at, (now, next))| {
+        let told = these.iter().zip(next).enumerate().map(|(at, (now, next))| {
             let told = (self.tells)(u8x16::new(*now), u8x16::new(*next));
             (told.move_mask() as u64 & 0xffff) << (16 * at)
         });
@@ -68,11 +67,10 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
     /// Fewer bytes than a block and the one behind it, and at least one.
     fn look_at_last(&self, rest: &[u8]) -> u64 {
         let mut block = [0; BLOCK + 1];
-        for (to, byte) in block.iter_mut().zip(rest) {
-            *to = *byte;
+        if let Some(block) = block.get_mut(..rest.len()) {
+            block.copy_from_slice(rest);
         }
-        let told = self.look(&block, rest.len());
-        told & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
+        self.look(&block) & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
     }
 }
 

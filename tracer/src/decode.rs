@@ -7,6 +7,7 @@ mod fragments;
 mod ip;
 mod layer;
 mod link;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -85,7 +86,16 @@ impl Decoder {
 
     /// Decodes one frame. The segment borrows from the frame, or from the decoder where it was put
     /// together from fragments.
+    #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        match plain::segment(frame) {
+            Some(segment) => Decoded::Tcp(segment),
+            None => self.take_apart(frame),
+        }
+    }
+
+    /// Decodes one frame, layer by layer.
+    fn take_apart<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
         let found = match link::frame(frame.link_type, Layer::new(frame)) {
             Some(Found::Fragment(fragment)) => match self.put_together(frame.at, &fragment) {
                 true => ip::datagram(&self.datagram),

@@ -331,6 +331,29 @@ proptest! {
         }
     }
 
+    /// The quick way finds what the long one finds.
+    #[test]
+    fn a_plain_packet_is_what_its_layers_say(
+        (link_type, header) in prop::sample::select(PLAIN),
+        flips in prop::collection::vec((0_usize..64, any::<u8>()), 0..4),
+        shorter in 0_usize..8,
+        beyond in prop_oneof![4 => Just(0_u32), 1 => 1_u32..9],
+    ) {
+        let mut bytes = [header, &packet_v4(b"GET / HTTP/1.1")[..]].concat();
+        bytes.truncate(bytes.len() - shorter);
+        for (at, value) in flips {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        let wire_len = u32::try_from(bytes.len()).unwrap() + beyond;
+        let frame = Frame { wire_len, ..frame(link_type, &bytes) };
+        let mut decoder = Decoder::new();
+        if let Some(segment) = plain::segment(&frame) {
+            prop_assert_eq!(Decoded::Tcp(segment), decoder.take_apart(&frame));
+        }
+    }
+
     /// A flip in a packet of tunnels does no harm either.
     #[test]
     fn flips_do_no_harm(at in any::<prop::sample::Index>(), value: u8) {
@@ -341,6 +364,25 @@ proptest! {
         let at = at.index(packet.len());
         packet[at] = value;
         let _ = Decoder::new().decode(&frame(101, &packet));
+    }
+}
+
+/// Link types whose packets may be plain, and a header of each.
+const PLAIN: &[(u16, &[u8])] = &[
+    (1, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0]),
+    (12, &[]),
+    (101, &[]),
+    (113, &[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0]),
+    (228, &[]),
+    (276, &[8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0]),
+];
+
+#[test]
+fn a_plain_packet_goes_the_quick_way() {
+    for (link_type, header) in PLAIN {
+        let bytes = [header, &packet_v4(b"x")[..]].concat();
+        let segment = plain::segment(&frame(*link_type, &bytes));
+        assert_eq!(segment.unwrap().payload, b"x", "link type {link_type}");
     }
 }
 

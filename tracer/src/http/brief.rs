@@ -22,10 +22,16 @@ pub struct BriefRequest<'a> {
     pub host: Option<&'a [u8]>,
     /// The first `X-Forwarded-For` field.
     pub forwarded_for: Option<&'a [u8]>,
-    /// The first `Origin` field.
-    pub origin: Option<&'a [u8]>,
-    /// The first `User-Agent` field.
-    pub user_agent: Option<&'a [u8]>,
+    /// The lines of its fields.
+    fields: &'a [u8],
+}
+
+impl<'a> BriefRequest<'a> {
+    /// The value of the first field of this name, which is in lower case.
+    pub fn value<const LEN: usize>(&self, name: &[u8; LEN]) -> Option<&'a [u8]> {
+        let mut lines = self.fields.split(|byte| *byte == b'\n');
+        lines.find_map(|line| value(line, name).flatten())
+    }
 }
 
 /// A final response that lies whole in one chunk.
@@ -68,8 +74,7 @@ pub fn request<'a>(bytes: &'a [u8], limits: &Limits) -> Option<BriefRequest<'a>>
         target,
         host: fields.host,
         forwarded_for: fields.forwarded_for,
-        origin: fields.origin,
-        user_agent: fields.user_agent,
+        fields: bytes.get(fields.start_line + 2..fields.len)?,
     })
 }
 
@@ -146,68 +151,89 @@ struct Fields<'a> {
     expects: bool,
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
-    origin: Option<&'a [u8]>,
-    user_agent: Option<&'a [u8]>,
 }
+
+/// What a line may be, by its first letter. Nearly all are nothing that matters here.
+#[derive(Clone, Copy)]
+enum Kind {
+    Other,
+    /// It goes on with the line before.
+    Folded,
+    ContentLength,
+    TransferEncoding,
+    Expect,
+    Host,
+    ForwardedFor,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Other; 256];
+    let known = [
+        (b' ', Kind::Folded),
+        (b'\t', Kind::Folded),
+        (b'c', Kind::ContentLength),
+        (b't', Kind::TransferEncoding),
+        (b'e', Kind::Expect),
+        (b'h', Kind::Host),
+        (b'x', Kind::ForwardedFor),
+    ];
+    let mut at = 0;
+    while at < known.len() {
+        let (letter, kind) = known[at];
+        kinds[letter as usize] = kind;
+        kinds[letter.to_ascii_uppercase() as usize] = kind;
+        at += 1;
+    }
+    kinds
+};
 
 impl<'a> Fields<'a> {
     /// Reads the head at the start of `bytes`; `None` where it does not end in them, or is odd.
     fn read(bytes: &'a [u8], limits: &Limits) -> Option<Self> {
+        let line_feed = u8x16::new([b'\n'; 16]);
+        let mut ends = places(bytes, |byte, _| byte.cmp_eq(line_feed));
+        let end = ends.next()?;
+        let start_line = bytes.get(..end)?.strip_suffix(b"\r")?.len();
         let mut fields = Self {
-            start_line: 0,
+            start_line,
             len: 0,
             framing: Framing::None,
             expects: false,
             host: None,
             forwarded_for: None,
-            origin: None,
-            user_agent: None,
         };
-        let mut at = 0;
-        let line_feed = u8x16::new([b'\n'; 16]);
-        let ends = places(bytes, |byte, _| byte.cmp_eq(line_feed));
-        for (count, end) in ends.enumerate() {
+        let mut at = end + 1;
+        let mut count = 0;
+        for end in ends {
+            count += 1;
             let line = bytes.get(at..end)?.strip_suffix(b"\r")?;
             at = end + 1;
-            if count == 0 {
-                fields.start_line = line.len();
-                continue;
-            }
             let Some(first) = line.first() else {
                 fields.len = at;
                 return (at <= limits.head && count <= limits.fields).then_some(fields);
             };
-            match first | 0x20 {
-                // Folded: it goes on with the line before.
-                b' ' | b'\t' | b')' => return None,
-                b'c' => {
+            match KINDS[usize::from(*first)] {
+                Kind::Other => {}
+                Kind::Folded => return None,
+                Kind::ContentLength => {
                     if let Some(value) = value(line, b"content-length")? {
                         fields.length(value)?;
                     }
                 }
-                b't' => {
+                Kind::TransferEncoding => {
                     if let Some(value) = value(line, b"transfer-encoding")? {
                         fields.chunked(value)?;
                     }
                 }
-                b'e' => fields.expects |= value(line, b"expect")?.is_some(),
-                b'h' => {
+                Kind::Expect => fields.expects |= value(line, b"expect")?.is_some(),
+                Kind::Host => {
                     let value = value(line, b"host")?;
                     fields.host = fields.host.or(value);
                 }
-                b'o' => {
-                    let value = value(line, b"origin")?;
-                    fields.origin = fields.origin.or(value);
-                }
-                b'u' => {
-                    let value = value(line, b"user-agent")?;
-                    fields.user_agent = fields.user_agent.or(value);
-                }
-                b'x' => {
+                Kind::ForwardedFor => {
                     let value = value(line, b"x-forwarded-for")?;
                     fields.forwarded_for = fields.forwarded_for.or(value);
                 }
-                _ => {}
             }
         }
         None
@@ -259,15 +285,13 @@ mod tests {
     fn a_whole_request_tells_its_route() {
         let bytes = b"POST /a?b HTTP/1.1\r\nHost:  shop \r\nX-Forwarded-For: 1.2.3.4\r\n\
             Upgrade: x\r\nuser-agent: a b\r\nOrigin: http://o\r\ncontent-length: 2\r\nExpectations: none\r\n\r\nhi";
-        let expected = BriefRequest {
-            method: b"POST",
-            target: b"/a?b",
-            host: Some(b"shop"),
-            forwarded_for: Some(b"1.2.3.4"),
-            origin: Some(b"http://o"),
-            user_agent: Some(b"a b"),
-        };
-        assert_eq!(read_request(bytes), Some(expected));
+        let read = read_request(bytes).unwrap();
+        assert_eq!((read.method, read.target), (&b"POST"[..], &b"/a?b"[..]));
+        assert_eq!(read.host, Some(&b"shop"[..]));
+        assert_eq!(read.forwarded_for, Some(&b"1.2.3.4"[..]));
+        assert_eq!(read.value(b"origin"), Some(&b"http://o"[..]));
+        assert_eq!(read.value(b"user-agent"), Some(&b"a b"[..]));
+        assert_eq!(read.value(b"cookie"), None);
         assert_eq!(read_request(&bytes[..bytes.len() - 1]), None);
         assert_eq!(read_request(&[bytes, &b"G"[..]].concat()), None);
     }

@@ -34,6 +34,16 @@ struct Asked {
     followed_at: Option<Timestamp>,
 }
 
+/// What a preflight and its request have in common.
+struct Asking<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    host: Option<&'a [u8]>,
+    forwarded_for: Option<&'a [u8]>,
+    origin: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+}
+
 /// What a preflight and its request have in common, as a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key(u64);
@@ -58,7 +68,15 @@ impl Preflights {
         if self.order.is_empty() {
             return;
         }
-        if let Some(key) = self.key(*request, peer) {
+        let asking = Asking {
+            method: request.method,
+            target: request.target,
+            host: request.host,
+            forwarded_for: request.forwarded_for,
+            origin: request.value(b"origin"),
+            user_agent: request.value(b"user-agent"),
+        };
+        if let Some(key) = self.key(asking, peer) {
             self.follow(key, at);
         }
     }
@@ -138,7 +156,7 @@ impl Preflights {
 
     fn key_of(&self, request: &Request, method: &[u8], peer: IpAddr) -> Option<Key> {
         let head = &request.message.head;
-        let brief = BriefRequest {
+        let asking = Asking {
             method,
             target: request.target(),
             host: head.value("host"),
@@ -146,11 +164,11 @@ impl Preflights {
             origin: head.value("origin"),
             user_agent: head.value("user-agent"),
         };
-        self.key(brief, peer)
+        self.key(asking, peer)
     }
 
     /// `None` where there is no `Origin`: it has to do with no preflight.
-    fn key(&self, request: BriefRequest<'_>, peer: IpAddr) -> Option<Key> {
+    fn key(&self, request: Asking<'_>, peer: IpAddr) -> Option<Key> {
         let asker = Asker::new(request.forwarded_for, peer);
         let url = (request.host, request.target);
         let sender = (asker, request.user_agent, request.origin?);

@@ -157,6 +157,20 @@ impl Stream {
         }
     }
 
+    /// Whether nothing is missing or waits, and its next byte has this number.
+    #[inline]
+    pub(super) fn is_even_at(&self, seq: u32) -> bool {
+        let (Base::Guessed(base) | Base::Opened(base)) = self.base else {
+            return false;
+        };
+        seq == base.wrapping_add(self.next as u32)
+            && self.acked <= self.next
+            && self.fin == UNKNOWN
+            && self.store.is_empty()
+            && self.seen
+            && !self.ended
+    }
+
     /// Whether its next byte, or the `len` bytes handed out last, have this number.
     pub(super) fn stands_at(&self, seq: u32, len: u32) -> bool {
         let next = match self.base {
@@ -206,6 +220,12 @@ impl Stream {
         let offset = u64::try_from(offset).unwrap_or(0);
         self.acked = self.acked.max(offset);
         offset
+    }
+
+    /// The peer has received everything that was handed out.
+    #[inline]
+    pub(super) fn acknowledge_all(&mut self) {
+        self.acked = self.next;
     }
 
     /// Notes where the stream ends, the first time; `false` where that cannot be.

@@ -1,7 +1,7 @@
 //! The connections, by their addresses and by their age.
 
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::{SocketAddr, SocketAddrV4};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -37,7 +37,7 @@ pub(super) struct Joined {
 
 /// What a connection is found by, the same for both directions: the addresses and ports of its ends
 /// in the order of their numbers, and its network namespace where that tells it apart (else 0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ends {
     /// As numbers, which is several times quicker than field by field.
     V4([u64; 3]),
@@ -174,6 +174,16 @@ impl<F> Table<F> {
             .collect();
         open.sort_unstable();
         open
+    }
+}
+
+impl Hash for Ends {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            // Number by number: as a slice it would be hashed byte by byte.
+            Self::V4(numbers) => numbers.iter().for_each(|number| state.write_u64(*number)),
+            Self::Other(ends, netns) => (ends, netns).hash(state),
+        }
     }
 }
 
