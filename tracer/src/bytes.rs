@@ -39,7 +39,7 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
         while self.left == 0 {
             let rest = self.bytes.get(self.next..).filter(|r| !r.is_empty())?;
             self.left = match rest.first_chunk() {
-                Some(block) => self.look(block),
+                Some(block) => self.look(block, BLOCK / 16),
                 None => self.look_at_last(rest),
             };
             self.at = self.next;
@@ -52,12 +52,13 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Iterator for Places<'_, F> {
 }
 
 impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
-    /// Looks at a block, and at the byte behind it.
+    /// Looks at the first `sixteens` of a block, and at the byte behind each.
     #[inline]
-    fn look(&self, block: &[u8; BLOCK + 1]) -> u64 {
+    fn look(&self, block: &[u8; BLOCK + 1], sixteens: usize) -> u64 {
         let ([these @ .., _], [_, next @ ..]) = (block, block);
         let (these, next) = (these.as_chunks().0, next.as_chunks().0);
-        let told = these.iter().zip(next).enumerate().map(|(at, (now, next))| {
+        let pairs = these.iter().zip(next).take(sixteens);
+        let told = pairs.enumerate().map(|(at, (now, next))| {
             let told = (self.tells)(u8x16::new(*now), u8x16::new(*next));
             (told.move_mask() as u64 & 0xffff) << (16 * at)
         });
@@ -70,7 +71,8 @@ impl<F: Fn(u8x16, u8x16) -> u8x16> Places<'_, F> {
         if let Some(block) = block.get_mut(..rest.len()) {
             block.copy_from_slice(rest);
         }
-        self.look(&block) & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
+        let told = self.look(&block, rest.len().div_ceil(16));
+        told & (u64::MAX >> BLOCK.saturating_sub(rest.len()))
     }
 }
 

@@ -17,7 +17,6 @@ use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use progress::Progress;
 use session::{Ending, Session};
 use tracer403::cli::{Cli, Command, FilterArgs, LimitArgs, Live, OutputArgs, Read, VerdictArgs};
 use tracer403::limits::Limits;
@@ -224,13 +223,7 @@ fn parts(
         )?),
         keep_packets: output.needs_packets(),
     };
-    let writer = Writer {
-        judge: Judge::new(&options),
-        outputs,
-        stop: Arc::clone(stop),
-        ending: Ending::AsAsked,
-        progress: Progress::default(),
-    };
+    let writer = Writer::new(Judge::new(&options), outputs, Arc::clone(stop));
     Ok((Pipeline::with_baseline(options, baseline), writer))
 }
 

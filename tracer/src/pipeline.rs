@@ -31,7 +31,8 @@ use crate::source::{Frame, Record};
 use crate::trail::Trails;
 
 use desk::{Around, Desk, Line, Over};
-pub use judge::{Judge, Unjudged};
+pub use groups::{Groups, Shape};
+pub use judge::{Judge, Judged, Unjudged};
 use losses::Losses;
 use past::Past;
 use settling::{Settled, Settling};
@@ -81,6 +82,7 @@ pub struct Pipeline {
     left_out_until: Option<Timestamp>,
     health: Health,
     judge: Judge,
+    groups: Groups,
     cases: VecDeque<Unjudged>,
     now: Timestamp,
     /// When the source before this one was done.
@@ -107,6 +109,7 @@ impl Pipeline {
             told: Told::default(),
             left_out_until: None,
             judge: Judge::new(&options),
+            groups: Groups::default(),
             health: Health::default(),
             cases: VecDeque::new(),
             now: Timestamp::default(),
@@ -193,7 +196,10 @@ impl Pipeline {
     /// The next case, in the order in which they were settled.
     pub fn next_case(&mut self) -> Option<Case> {
         let unjudged = self.next_unjudged()?;
-        Some(self.judge.judge(unjudged))
+        let Judged { mut case, shape } = self.judge.judge(unjudged);
+        let at = case.exchange().started_at();
+        case.group = self.groups.count(shape, case.number, at);
+        Some(case)
     }
 
     /// The next case, to be judged by another [`Judge`] than the pipeline's own.

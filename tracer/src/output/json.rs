@@ -74,12 +74,17 @@ pub struct JsonOptions {
     pub secrets: Secrets,
 }
 
+/// Room that is kept for the next line, in bytes: most need less.
+const LINE: usize = 64 << 10;
+
 /// Writes JSON lines.
 #[derive(Debug)]
 pub struct JsonSink<W> {
     out: W,
     options: JsonOptions,
     groups: Groups<()>,
+    /// The room of the last line, for the next.
+    line: Vec<u8>,
 }
 
 impl<W: Write> JsonSink<W> {
@@ -89,11 +94,16 @@ impl<W: Write> JsonSink<W> {
             out,
             options,
             groups: Groups::default(),
+            line: Vec::new(),
         }
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        self.out.write_all(writer::line(line)?.as_bytes())?;
+        self.line.clear();
+        // One with long bodies does not bind its memory for the rest of the session.
+        self.line.shrink_to(LINE);
+        writer::line(line, &mut self.line)?;
+        self.out.write_all(&self.line)?;
         self.out.flush()
     }
 }

@@ -20,7 +20,7 @@ use std::io;
 pub use file::WholeFile;
 
 use crate::model::{Case, Health};
-use redact::{Redactor, Secrets};
+use redact::{Presentable, Redactor, Secrets};
 
 /// A form in which cases go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,8 +85,7 @@ pub enum Mode {
 /// A failure ends only the output that failed: the others get what is still to come.
 pub struct Outputs {
     open: Vec<Output>,
-    /// `None` where secrets are shown.
-    redactor: Option<Redactor>,
+    redactor: Redactor,
 }
 
 struct Output {
@@ -100,7 +99,7 @@ impl Outputs {
     pub fn new(secrets: Secrets) -> Self {
         Self {
             open: Vec::new(),
-            redactor: (secrets == Secrets::Redacted).then(Redactor::default),
+            redactor: Redactor::new(secrets),
         }
     }
 
@@ -126,17 +125,31 @@ impl Outputs {
         self.each(|output| output.sink.start(session))
     }
 
+    /// What clears cases for these outputs.
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.another()
+    }
+
     /// Writes cases to every output, without their secrets unless they are to be shown.
     ///
     /// # Errors
     /// The first failure; each output that failed gets nothing more.
-    pub fn cases(&mut self, mut cases: Vec<Case>) -> Result<(), OutputError> {
-        if let Some(redactor) = &mut self.redactor {
-            cases.iter_mut().for_each(|case| redactor.case(case));
-        }
+    pub fn cases(&mut self, cases: Vec<Case>) -> Result<(), OutputError> {
+        let redactor = &mut self.redactor;
+        let cleared = cases.into_iter().map(|case| redactor.present(case));
+        let cleared: Vec<_> = cleared.collect();
+        self.present(&cleared)
+    }
+
+    /// Writes cases that were cleared, by a [`redactor`](Self::redactor) of these outputs, to every
+    /// one of them.
+    ///
+    /// # Errors
+    /// The first failure; each output that failed gets nothing more.
+    pub fn present(&mut self, cases: &[Presentable]) -> Result<(), OutputError> {
         self.each(|output| {
-            cases.iter().try_for_each(|case| {
-                output.sink.case(case)?;
+            cases.iter().try_for_each(|cleared| {
+                output.sink.case(cleared.case())?;
                 output.cases = output.cases.saturating_add(1);
                 Ok(())
             })

@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::memo::Memo;
-use crate::model::{Body, Case, Exchange, FieldSpan, Head, Message, Request, Response};
+use crate::model::{Body, Case, Exchange, FieldSpan, Group, Head, Message, Request, Response};
 use mask::Masks;
 use names::Field;
 use sweep::Sweeper;
@@ -44,10 +44,27 @@ pub enum Secrets {
     Shown,
 }
 
-/// Takes the secrets out of cases.
+/// Takes the secrets out of cases, each by itself: several can work on threads of their own.
 #[derive(Debug, Default)]
 pub struct Redactor {
+    secrets: Secrets,
     siblings: Memo<Exchange, Replaced>,
+}
+
+/// A case as it may go out.
+#[derive(Debug)]
+pub struct Presentable(Case);
+
+impl Presentable {
+    /// The case.
+    pub const fn case(&self) -> &Case {
+        &self.0
+    }
+
+    /// Puts it in its group.
+    pub const fn set_group(&mut self, group: Group) {
+        self.0.group = group;
+    }
 }
 
 /// A sibling in which each secret was replaced where it shows as one.
@@ -85,6 +102,27 @@ impl Replaced {
 }
 
 impl Redactor {
+    /// One that leaves secrets where they are to be shown.
+    pub fn new(secrets: Secrets) -> Self {
+        Self {
+            secrets,
+            siblings: Memo::default(),
+        }
+    }
+
+    /// Another one, which does the same.
+    pub fn another(&self) -> Self {
+        Self::new(self.secrets)
+    }
+
+    /// The case without its secrets, unless they are to be shown.
+    pub fn present(&mut self, mut case: Case) -> Presentable {
+        if self.secrets == Secrets::Redacted {
+            self.case(&mut case);
+        }
+        Presentable(case)
+    }
+
     /// Takes the secrets out of everything in a case but its packets.
     pub fn case(&mut self, case: &mut Case) {
         let mut masks = Masks::default();

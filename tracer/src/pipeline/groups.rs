@@ -3,40 +3,47 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-use crate::model::{CauseId, Chain, Group, Verdict};
+use crate::model::{Case, CauseId, Group, Timestamp};
 
 use super::siblings::Route;
 
 /// The groups so far; past the bound the oldest is forgotten, and begins anew.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
-    groups: HashMap<u64, Group>,
-    order: VecDeque<u64>,
-    hasher: RandomState,
+pub struct Groups {
+    groups: HashMap<Shape, Group>,
+    order: VecDeque<Shape>,
+}
+
+/// What the cases of a group have in common, as a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape(u64);
+
+/// Tells the shapes of cases; clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shapes(RandomState);
+
+impl Shapes {
+    /// The shape of a case that is judged.
+    pub(super) fn of(&self, case: &Case, route: Option<Route>) -> Shape {
+        let (chain, verdict) = (&case.chain, &case.verdict);
+        let issuer = verdict.issuer.hop.and_then(|hop| chain.hop(hop));
+        Shape(self.0.hash_one((
+            route,
+            chain.reported.status(),
+            issuer.map(|hop| hop.exchange.server.addr),
+            verdict.issuer.product.as_ref().map(|p| p.name.as_str()),
+            verdict.cause().map(|f| f.cause) as Option<CauseId>,
+        )))
+    }
 }
 
 /// Groups that are remembered. Bounds a scanner that is refused at ever new paths.
 const KEPT: usize = 4096;
 
 impl Groups {
-    /// Counts a case in, and says which group it belongs to.
-    pub(super) fn count(
-        &mut self,
-        number: u64,
-        route: Option<Route>,
-        chain: &Chain,
-        verdict: &Verdict,
-    ) -> Group {
-        let at = chain.reported.exchange.started_at();
-        let issuer = verdict.issuer.hop.and_then(|hop| chain.hop(hop));
-        let key = self.hasher.hash_one((
-            route,
-            chain.reported.status(),
-            issuer.map(|hop| hop.exchange.server.addr),
-            verdict.issuer.product.as_ref().map(|p| p.name.as_str()),
-            verdict.cause().map(|f| f.cause) as Option<CauseId>,
-        ));
-        if let Some(group) = self.groups.get_mut(&key) {
+    /// Counts in the case of this number, which began `at`, and says which group it belongs to.
+    pub fn count(&mut self, shape: Shape, number: u64, at: Timestamp) -> Group {
+        if let Some(group) = self.groups.get_mut(&shape) {
             group.count += 1;
             group.last_at = group.last_at.max(at);
             return *group;
@@ -46,14 +53,14 @@ impl Groups {
         {
             self.groups.remove(&oldest);
         }
-        self.order.push_back(key);
+        self.order.push_back(shape);
         let group = Group {
             first_case: number,
             count: 1,
             first_at: at,
             last_at: at,
         };
-        self.groups.insert(key, group);
+        self.groups.insert(shape, group);
         group
     }
 }

@@ -10,7 +10,7 @@ use crate::memo::Memo;
 use crate::model::{Case, Exchange};
 
 use super::Options;
-use super::groups::Groups;
+use super::groups::{Shape, Shapes};
 use super::siblings::Route;
 
 /// A case without its evidence and verdict.
@@ -20,14 +20,23 @@ pub struct Unjudged {
     pub(super) route: Option<Route>,
 }
 
-/// Judges the cases of a session, which must come in their order. It needs nothing of the pipeline
-/// but them, so it can work on another thread.
+/// A case with its evidence and verdict, and its shape.
+#[derive(Debug)]
+pub struct Judged {
+    /// The case, which is in no group yet.
+    pub case: Case,
+    /// What tells its group.
+    pub shape: Shape,
+}
+
+/// Judges cases, each by itself. It needs nothing of the pipeline but them, so several can work on
+/// threads of their own, in any order.
 #[derive(Debug, Default)]
 pub struct Judge {
     fingerprints: Arc<Fingerprints>,
     /// Bytes of a body that are kept of what its content coding hides.
     body_decoded: usize,
-    groups: Groups,
+    shapes: Shapes,
     siblings: Memo<Exchange, Sibling>,
 }
 
@@ -37,13 +46,23 @@ impl Judge {
         Self {
             fingerprints: Arc::clone(&options.fingerprints),
             body_decoded: options.limits.body_decoded,
-            groups: Groups::default(),
+            shapes: Shapes::default(),
+            siblings: Memo::default(),
+        }
+    }
+
+    /// Another judge, who comes to the same verdicts.
+    pub fn another(&self) -> Self {
+        Self {
+            fingerprints: Arc::clone(&self.fingerprints),
+            body_decoded: self.body_decoded,
+            shapes: self.shapes.clone(),
             siblings: Memo::default(),
         }
     }
 
     /// Gathers the evidence and comes to a verdict.
-    pub fn judge(&mut self, Unjudged { mut case, route }: Unjudged) -> Case {
+    pub fn judge(&mut self, Unjudged { mut case, route }: Unjudged) -> Judged {
         for hop in case.chain.hops_mut() {
             let calls = hop.side_calls.iter_mut().map(|call| &mut call.exchange);
             for exchange in std::iter::once(&mut hop.exchange).chain(calls) {
@@ -69,10 +88,8 @@ impl Judge {
         };
         case.evidence = evidence::gather(&scene);
         case.verdict = diagnose::verdict(&case.chain, &case.evidence);
-        case.group = self
-            .groups
-            .count(case.number, route, &case.chain, &case.verdict);
-        case
+        let shape = self.shapes.of(&case, route);
+        Judged { case, shape }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::model::{Exchange, Owner, Packet, Timestamp};
+use crate::model::{Exchange, Field, Head, Owner, Packet, Timestamp};
 
 /// The sample.
 #[derive(Debug)]
@@ -175,15 +175,14 @@ fn differences(a: &Exchange, b: &Exchange) -> usize {
         return usize::MAX;
     };
     let (x, y) = (&a.message.head, &b.message.head);
-    let missing = |x: &crate::model::Head, y: &crate::model::Head| {
-        x.fields()
-            .filter(|f| {
-                let mut same = y
-                    .fields()
-                    .filter(|g| g.name.eq_ignore_ascii_case(f.name) && g.value == f.value);
-                same.next().is_none()
-            })
-            .count()
+    let missing = |x: &Head, y: &Head| {
+        // The same client sends its fields in the same order: what is alike stands side by side.
+        let mut beside = y.fields();
+        let lacks = |f: &Field<'_>| {
+            let is_same = |g: Field<'_>| g.value == f.value && g.name.eq_ignore_ascii_case(f.name);
+            !beside.next().is_some_and(is_same) && !y.fields().any(is_same)
+        };
+        x.fields().filter(lacks).count()
     };
     missing(x, y) + missing(y, x) + usize::from(a.message.body.kept != b.message.body.kept)
 }

@@ -7,21 +7,22 @@ use serde::Serialize;
 
 use crate::output::escape;
 
-/// A value as one line of compact JSON, with its line feed; characters that must not reach a
-/// terminal become escapes.
-pub(super) fn line(value: &impl Serialize) -> io::Result<String> {
-    let mut line = serde_json::to_string(value)?;
-    if !is_printable(&line) {
-        line = escaped(&line);
+/// Writes a value to `line`, which is empty, as one line of compact JSON, with its line feed;
+/// characters that must not reach a terminal become escapes.
+pub(super) fn line(value: &impl Serialize, line: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *line, value)?;
+    if !is_printable(line) {
+        let json = str::from_utf8(line).map_err(io::Error::other)?;
+        *line = escaped(json).into_bytes();
     }
-    line.push('\n');
-    Ok(line)
+    line.push(b'\n');
+    Ok(())
 }
 
 /// Whether there are only characters in it that can be seen, as in nearly every text. Looks at each
 /// byte, which is quicker than to stop at the first.
-fn is_printable(text: &str) -> bool {
-    text.bytes()
+fn is_printable(text: &[u8]) -> bool {
+    text.iter()
         .fold(true, |all, b| all & matches!(b, b' '..=b'~'))
 }
 
