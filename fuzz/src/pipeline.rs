@@ -71,6 +71,7 @@ fn run(reader: Box<dyn Read + Send>) -> Outcome {
         ports: None,
         selection: Selection::everything(),
         fingerprints: Arc::clone(&FINGERPRINTS),
+        no_verdict: false,
         keep_packets: true,
     });
     let [text, json, pcapng] = [Shared::default(), Shared::default(), Shared::default()];

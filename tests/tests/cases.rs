@@ -37,6 +37,48 @@ fn every_case_is_read_as_expected() -> Result<()> {
     Ok(())
 }
 
+/// More cases than wait for the thread that writes them, so that both threads judge some.
+#[test]
+fn many_cases_are_the_same_with_any_number_of_threads() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/keep-alive");
+    let one = fs::read(capture(&case)?)?;
+    let (header, packets) = one.split_at_checked(24).context("a file header")?;
+    let mut many = header.to_vec();
+    for port in 1_024..1_324_u16 {
+        many.extend(from_port(packets, port)?);
+    }
+    fs::write(directory.path().join("capture.pcap"), many)?;
+    let found = read(directory.path(), "1")?;
+    let lines = found.lines().count();
+    ensure!(lines > 600, "{lines} lines");
+    ensure!(
+        found == read(directory.path(), "2")?,
+        "a second thread makes a difference"
+    );
+    Ok(())
+}
+
+/// The packets of a pcap file, of TCP in IPv4 over Ethernet, where the client has this port.
+fn from_port(packets: &[u8], port: u16) -> Result<Vec<u8>> {
+    const SERVER: [u8; 2] = 80_u16.to_be_bytes();
+    let mut changed = packets.to_vec();
+    let mut rest = &mut changed[..];
+    while let Some((header, after)) = rest.split_first_chunk_mut::<16>() {
+        let [.., a, b, c, d, _, _, _, _] = *header;
+        let len = usize::try_from(u32::from_le_bytes([a, b, c, d]))?;
+        let (packet, after) = after.split_at_mut_checked(len).context("a whole packet")?;
+        let ports = packet.get_mut(34..38).context("TCP")?;
+        for end in ports.as_chunks_mut::<2>().0 {
+            if *end != SERVER {
+                *end = port.to_be_bytes();
+            }
+        }
+        rest = after;
+    }
+    Ok(changed)
+}
+
 #[test]
 fn what_is_written_reads_back_to_the_same_verdicts() -> Result<()> {
     for case in cases()? {

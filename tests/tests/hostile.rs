@@ -234,6 +234,7 @@ fn read(bytes: &[u8]) {
         ports: None,
         selection: Selection::everything(),
         fingerprints: Arc::clone(&FINGERPRINTS),
+        no_verdict: false,
         keep_packets: true,
     });
     if let Ok(mut file) = CaptureFile::from_reader("damaged", Box::new(Cursor::new(bytes.to_vec())))

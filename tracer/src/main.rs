@@ -221,6 +221,7 @@ fn parts(
         fingerprints: Arc::new(fingerprints_command::table(
             verdict.fingerprints.as_deref(),
         )?),
+        no_verdict: verdict.no_verdict,
         keep_packets: output.needs_packets(),
     };
     let writer = Writer::new(Judge::new(&options), outputs, Arc::clone(stop));

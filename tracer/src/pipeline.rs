@@ -51,6 +51,8 @@ pub struct Options {
     pub selection: Selection,
     /// The marks by which products are told apart.
     pub fingerprints: Arc<Fingerprints>,
+    /// Whether nobody wants evidence and verdicts.
+    pub no_verdict: bool,
     /// Whether an output wants the packets of the reported connections.
     pub keep_packets: bool,
 }
@@ -459,7 +461,10 @@ impl Pipeline {
             (ends, until <= now)
         };
         let reported = &chain.reported.exchange;
-        let siblings = self.past.siblings.of(route, reported, name);
+        let siblings = match self.options.no_verdict {
+            true => Vec::new(),
+            false => self.past.siblings.of(route, reported, name),
+        };
         let mut packets = packets;
         if let Some(trails) = &mut self.trails {
             let conns = chain.exchanges().map(|e| e.conn).filter(|c| *c != conn);

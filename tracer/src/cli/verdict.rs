@@ -17,6 +17,12 @@ pub struct VerdictArgs {
     /// Captures of requests that were not refused, to compare with; may be repeated
     #[arg(long = "baseline", value_name = "FILE")]
     pub baselines: Vec<PathBuf>,
+
+    /// Report the exchanges and their hops only: gather no evidence, come to no verdict
+    ///
+    /// For programs that want the exchanges and nothing else: a case costs less.
+    #[arg(long, conflicts_with_all = ["fingerprints", "baselines"])]
+    pub no_verdict: bool,
 }
 
 impl VerdictArgs {

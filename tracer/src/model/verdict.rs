@@ -236,6 +236,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Nothing is known, as nobody wanted to know.
+    pub fn not_asked_for() -> Self {
+        Self {
+            limits: vec!["no verdict was asked for.".to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// The cause, where there is one.
     pub fn cause(&self) -> Option<&Finding> {
         self.findings.first()

@@ -7,7 +7,7 @@ use crate::diagnose;
 use crate::evidence::{self, fingerprint::Fingerprints, sibling::Sibling};
 use crate::http::body;
 use crate::memo::Memo;
-use crate::model::{Case, Exchange};
+use crate::model::{Case, Exchange, Verdict};
 
 use super::Options;
 use super::groups::{Shape, Shapes};
@@ -34,6 +34,7 @@ pub struct Judged {
 #[derive(Debug, Default)]
 pub struct Judge {
     fingerprints: Arc<Fingerprints>,
+    no_verdict: bool,
     /// Bytes of a body that are kept of what its content coding hides.
     body_decoded: usize,
     shapes: Shapes,
@@ -45,6 +46,7 @@ impl Judge {
     pub fn new(options: &Options) -> Self {
         Self {
             fingerprints: Arc::clone(&options.fingerprints),
+            no_verdict: options.no_verdict,
             body_decoded: options.limits.body_decoded,
             shapes: Shapes::default(),
             siblings: Memo::default(),
@@ -55,6 +57,7 @@ impl Judge {
     pub fn another(&self) -> Self {
         Self {
             fingerprints: Arc::clone(&self.fingerprints),
+            no_verdict: self.no_verdict,
             body_decoded: self.body_decoded,
             shapes: self.shapes.clone(),
             siblings: Memo::default(),
@@ -69,6 +72,16 @@ impl Judge {
                 prepare(exchange, self.body_decoded);
             }
         }
+        if self.no_verdict {
+            case.verdict = Verdict::not_asked_for();
+        } else {
+            self.weigh(&mut case);
+        }
+        let shape = self.shapes.of(&case, route);
+        Judged { case, shape }
+    }
+
+    fn weigh(&mut self, case: &mut Case) {
         let siblings = case.siblings.iter_mut().map(|sibling| {
             let made = self.siblings.of(sibling, |passed| {
                 let mut exchange = Exchange::clone(passed);
@@ -88,8 +101,6 @@ impl Judge {
         };
         case.evidence = evidence::gather(&scene);
         case.verdict = diagnose::verdict(&case.chain, &case.evidence);
-        let shape = self.shapes.of(&case, route);
-        Judged { case, shape }
     }
 }
 

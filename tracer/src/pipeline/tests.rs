@@ -292,6 +292,23 @@ fn bodies_are_decoded_for_cases_and_faults_named() {
     assert_eq!(cases[0].exchange().anomalies, [Anomaly::UndecodableBody]);
 }
 
+#[test]
+fn a_verdict_that_nobody_wants_is_not_come_to() {
+    for no_verdict in [true, false] {
+        let mut talk = Talk::new(Options {
+            no_verdict,
+            ..Options::default()
+        });
+        talk.handshake();
+        talk.exchange(POST, OK);
+        talk.exchange(POST, FORBIDDEN);
+        let cases = talk.finish();
+        assert_eq!(cases[0].verdict == Verdict::not_asked_for(), no_verdict);
+        assert_eq!(cases[0].evidence.is_empty(), no_verdict);
+        assert_eq!(cases[0].siblings.is_empty(), no_verdict);
+    }
+}
+
 fn owners(cases: &[Case]) -> Vec<[&str; 2]> {
     cases
         .iter()

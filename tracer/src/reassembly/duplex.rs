@@ -579,7 +579,8 @@ mod tests {
                 at: segment.at,
                 clock: Moment::default().plus(std::time::Duration::from_millis(at)),
             };
-            let slot = slot.get_or_insert_with(|| Slot::new(crate::model::ConnId(1), &segment, now));
+            let slot =
+                slot.get_or_insert_with(|| Slot::new(crate::model::ConnId(1), &segment, now));
             let dir = slot.direction(&segment);
             let mut out = Outlet {
                 info: &mut slot.info,
@@ -594,6 +595,9 @@ mod tests {
             }
             expected[mine] = expected[mine].wrapping_add(*len as u32 + *cut);
         }
-        (told, format!("{:?} {stats:?}", slot.map(|slot| slot.duplex)))
+        (
+            told,
+            format!("{:?} {stats:?}", slot.map(|slot| slot.duplex)),
+        )
     }
 }

@@ -61,19 +61,33 @@ pub(super) const fn name(threads: Threads) -> &'static str {
     }
 }
 
-fn ours(tracer: &Path) -> [Program; 2] {
-    [(Threads::One, "1"), (Threads::Two, "2")].map(|(threads, number)| {
-        let how = ["read", "--json", "--threads", number];
-        Program::new(name(threads), tracer, &how)
-    })
+/// What the tool's row is called where it comes to no verdicts.
+pub(super) const fn unjudged(threads: Threads) -> &'static str {
+    match threads {
+        Threads::One => "tracer403, no verdicts, 1 thread",
+        Threads::Two => "tracer403, no verdicts, 2 threads",
+    }
+}
+
+fn ours(tracer: &Path) -> [Program; 4] {
+    let one = ["read", "--json", "--threads", "1", "--no-verdict"];
+    let two = ["read", "--json", "--threads", "2", "--no-verdict"];
+    [
+        Program::new(name(Threads::One), tracer, &one[..4]),
+        Program::new(name(Threads::Two), tracer, &two[..4]),
+        Program::new(unjudged(Threads::One), tracer, &one),
+        Program::new(unjudged(Threads::Two), tracer, &two),
+    ]
 }
 
 fn peers() -> Vec<Program> {
     vec![
         // What reading the file alone costs.
         Program::new("cat", "cat", &[]),
-        // Looks at each packet by itself.
-        Program::new("ngrep", "ngrep", &["-q", "403 Forbidden", "-I"]),
+        // Looks at each packet by itself; prints a mark for each that does not match.
+        Program::new("ngrep", "ngrep", &["403 Forbidden", "-I"]),
+        // The same without the marks.
+        Program::new("ngrep -q", "ngrep", &["-q", "403 Forbidden", "-I"]),
         // Prints packets as they come.
         Program::new("tcpflow, printing", "tcpflow", &["-C", "-r"]),
         // Writes each direction of each connection to a file.

@@ -141,6 +141,7 @@ impl Contest {
                 "MB/s",
                 "peak RSS MiB",
                 "times ngrep",
+                "times ngrep -q",
                 "rounds",
             ],
             rows: rows
@@ -160,14 +161,18 @@ impl Contest {
         let time = median(&seconds);
         let finished = runs.iter().all(|run| run.finished);
         let than = if finished { "" } else { "more than " };
+        let times = |of| match self.ratio(program.name, of) {
+            Some(ratio) => ratio.text(),
+            None => "-".to_owned(),
+        };
         vec![
             program.name.to_owned(),
             format!("{than}{time:.2} ({shortest:.2} to {longest:.2})"),
             format!("{:.2}", median(&cpu)),
             format!("{:.0}", bytes / time / 1e6),
             format!("{:.0}", peak as f64 / 1024.0),
-            self.ratio(program.name, "ngrep")
-                .map_or_else(|| "-".to_owned(), |ratio| ratio.text()),
+            times("ngrep"),
+            times("ngrep -q"),
             runs.len().to_string(),
         ]
     }
@@ -218,6 +223,11 @@ fn bars(posts: &Contest, large: &Contest, real: Option<&Contest>) -> Vec<Bar> {
             what: "read, 2 threads: times faster than Suricata",
             bound: Bound::AtLeast(100.0),
             measured: median(posts, "Suricata", two),
+        },
+        Bar {
+            what: "read, with verdicts, 2 threads: times without",
+            bound: Bound::AtMost(1.15),
+            measured: median(posts, two, contestants::unjudged(Threads::Two)),
         },
         Bar {
             what: "read: peak MB",
