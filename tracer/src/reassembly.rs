@@ -41,6 +41,7 @@ use crate::model::{ConnId, Direction, GapKind, Timestamp};
 
 use self::clock::{Clock, Moment, Now};
 use self::duplex::{Outlet, Taken};
+use self::lru::Lru;
 pub use self::sights::Sights;
 use self::slot::Slot;
 use self::stream::Opening;
@@ -212,6 +213,9 @@ pub struct Reassembler<F> {
     /// When which connection has a hole to give up. Entries that are out of date stay until
     /// their time comes.
     deadlines: BinaryHeap<Reverse<(Moment, ConnId, u32)>>,
+    /// Before this, nothing is given up: no later than the first of the deadlines, and than the
+    /// time at which the connection that is silent for longest has been so for too long.
+    due: Moment,
     /// Bytes that directions and flows hold.
     memory: usize,
     stats: Stats,
@@ -228,6 +232,7 @@ impl<F: Flow> Reassembler<F> {
             clock: Clock::default(),
             table: Table::default(),
             deadlines: BinaryHeap::new(),
+            due: Moment::NEVER,
             memory: 0,
             stats: Stats::default(),
         }
@@ -457,11 +462,19 @@ impl<F: Flow> Reassembler<F> {
         let slot = Slot::new(ConnId(self.stats.connections), segment, now);
         let index = self.table.insert(slot);
         self.table.open.touch(index);
+        self.due = self.due.min(now.clock.plus(self.limits.idle));
         index
     }
 
     /// Gives up what was waited for too long.
+    #[inline]
     fn expire(&mut self, now: Now, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
+        if now.clock >= self.due {
+            self.give_up(now, sink);
+        }
+    }
+
+    fn give_up(&mut self, now: Now, sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>)) {
         while let Some(Reverse((due, id, index))) = self.deadlines.peek().copied() {
             if due > now.clock {
                 break;
@@ -487,20 +500,36 @@ impl<F: Flow> Reassembler<F> {
             slot.duplex.expire(now, &self.limits, &mut out);
             self.settle(index, now, sink);
         }
-        while let Some(index) = self.table.open.oldest() {
-            let touched = self.table.get(index).map(|slot| slot.touched);
-            if touched.is_some_and(|touched| touched.plus(self.limits.idle) >= now.clock) {
+        let idle = self.limits.idle;
+        while let Some((index, due)) = self.oldest(&self.table.open, idle) {
+            if due > now.clock {
                 break;
             }
             self.drop_connection(index, EndKind::Idle, now, sink);
         }
-        while let Some(index) = self.table.closed.oldest() {
-            let touched = self.table.get(index).map(|slot| slot.touched);
-            if touched.is_some_and(|touched| touched.plus(LINGER) >= now.clock) {
+        while let Some((index, due)) = self.oldest(&self.table.closed, LINGER) {
+            if due > now.clock {
                 break;
             }
             self.drop_connection(index, EndKind::Idle, now, sink);
         }
+        let deadline = self.deadlines.peek().map(|Reverse((due, ..))| *due);
+        let open = self.oldest(&self.table.open, idle);
+        let closed = self.oldest(&self.table.closed, LINGER);
+        let silent = [open, closed].into_iter().flatten().map(|(_, due)| due);
+        self.due = deadline
+            .into_iter()
+            .chain(silent)
+            .min()
+            .unwrap_or(Moment::NEVER);
+    }
+
+    /// The connection of a list that is silent for longest, and when it has been so for longer than
+    /// `patience`.
+    fn oldest(&self, list: &Lru, patience: Duration) -> Option<(u32, Moment)> {
+        let index = list.oldest()?;
+        let touched = self.table.get(index)?.touched;
+        Some((index, touched.plus(patience).plus(Duration::from_nanos(1))))
     }
 
     /// Brings the books up to date after a connection was worked on.
@@ -521,6 +550,7 @@ impl<F: Flow> Reassembler<F> {
             slot.touched = now.clock;
             self.table.open.remove(index);
             self.table.closed.touch(index);
+            self.due = self.due.min(now.clock.plus(LINGER));
         }
         let Some(slot) = self.table.get_mut(index) else {
             return;
@@ -532,6 +562,7 @@ impl<F: Flow> Reassembler<F> {
         let deadline = slot.duplex.deadline().min(slot.wakes);
         if deadline < slot.scheduled {
             slot.scheduled = deadline;
+            self.due = self.due.min(deadline);
             self.deadlines
                 .push(Reverse((deadline, slot.info.id, index)));
         }

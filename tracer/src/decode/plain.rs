@@ -5,38 +5,70 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{Flags, Segment};
 use crate::source::Frame;
 
-/// Bytes of the two headers.
-const HEADERS: usize = 40;
-
 /// The segment in a frame; `None` where anything about it is unusual, right or wrong.
 #[inline]
 pub(super) fn segment<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
     let packet = packet(frame)?;
-    let header: &[u8; HEADERS] = packet.first_chunk()?;
-    let be16 = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    let be32 = |at: usize| {
-        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    let (ip, rest) = packet.split_first_chunk::<20>()?;
+    let tcp = rest.first_chunk::<20>()?;
+    let [
+        0x45,
+        _,
+        l0,
+        l1,
+        _,
+        _,
+        f0,
+        f1,
+        _,
+        6,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *ip
+    else {
+        return None;
     };
-    let is_whole = be16(6) & 0x3fff == 0;
-    if header[0] != 0x45 || header[9] != 6 || !is_whole {
+    let [
+        p0,
+        p1,
+        q0,
+        q1,
+        n0,
+        n1,
+        n2,
+        n3,
+        a0,
+        a1,
+        a2,
+        a3,
+        offset,
+        flags,
+        ..,
+    ] = *tcp;
+    let is_fragment = u16::from_be_bytes([f0, f1]) & 0x3fff != 0;
+    let headers = 20 + usize::from(offset >> 4) * 4;
+    if is_fragment || headers < 40 {
         return None;
     }
-    let tcp_header = usize::from(header[32] >> 4) * 4;
-    if tcp_header < 20 {
-        return None;
-    }
-    let payload = packet.get(20 + tcp_header..usize::from(be16(2)))?;
-    let end = |ip: usize, port: usize| {
-        let ip = Ipv4Addr::from_bits(be32(ip));
-        SocketAddr::from((ip, be16(port)))
+    let payload = packet.get(headers..usize::from(u16::from_be_bytes([l0, l1])))?;
+    let end = |ip: [u8; 4], port: [u8; 2]| {
+        SocketAddr::from((Ipv4Addr::from(ip), u16::from_be_bytes(port)))
     };
-    let flag = |bit: u8| header[33] & bit != 0;
+    let flag = |bit: u8| flags & bit != 0;
     Some(Segment {
         at: frame.at,
-        src: end(12, 20),
-        dst: end(16, 22),
-        seq: be32(24),
-        ack: be32(28),
+        src: end([s0, s1, s2, s3], [p0, p1]),
+        dst: end([d0, d1, d2, d3], [q0, q1]),
+        seq: u32::from_be_bytes([n0, n1, n2, n3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
         flags: Flags {
             syn: flag(0x02),
             ack: flag(0x10),

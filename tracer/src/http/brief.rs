@@ -153,40 +153,6 @@ struct Fields<'a> {
     forwarded_for: Option<&'a [u8]>,
 }
 
-/// What a line may be, by its first letter. Nearly all are nothing that matters here.
-#[derive(Clone, Copy)]
-enum Kind {
-    Other,
-    /// It goes on with the line before.
-    Folded,
-    ContentLength,
-    TransferEncoding,
-    Expect,
-    Host,
-    ForwardedFor,
-}
-
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Other; 256];
-    let known = [
-        (b' ', Kind::Folded),
-        (b'\t', Kind::Folded),
-        (b'c', Kind::ContentLength),
-        (b't', Kind::TransferEncoding),
-        (b'e', Kind::Expect),
-        (b'h', Kind::Host),
-        (b'x', Kind::ForwardedFor),
-    ];
-    let mut at = 0;
-    while at < known.len() {
-        let (letter, kind) = known[at];
-        kinds[letter as usize] = kind;
-        kinds[letter.to_ascii_uppercase() as usize] = kind;
-        at += 1;
-    }
-    kinds
-};
-
 impl<'a> Fields<'a> {
     /// Reads the head at the start of `bytes`; `None` where it does not end in them, or is odd.
     fn read(bytes: &'a [u8], limits: &Limits) -> Option<Self> {
@@ -212,28 +178,30 @@ impl<'a> Fields<'a> {
                 fields.len = at;
                 return (at <= limits.head && count <= limits.fields).then_some(fields);
             };
-            match KINDS[usize::from(*first)] {
-                Kind::Other => {}
-                Kind::Folded => return None,
-                Kind::ContentLength => {
+            // By the first letter, most lines are nothing that matters here.
+            match first {
+                // Folded: it goes on with the line before.
+                b' ' | b'\t' => return None,
+                b'c' | b'C' => {
                     if let Some(value) = value(line, b"content-length")? {
                         fields.length(value)?;
                     }
                 }
-                Kind::TransferEncoding => {
+                b't' | b'T' => {
                     if let Some(value) = value(line, b"transfer-encoding")? {
                         fields.chunked(value)?;
                     }
                 }
-                Kind::Expect => fields.expects |= value(line, b"expect")?.is_some(),
-                Kind::Host => {
+                b'e' | b'E' => fields.expects |= value(line, b"expect")?.is_some(),
+                b'h' | b'H' => {
                     let value = value(line, b"host")?;
                     fields.host = fields.host.or(value);
                 }
-                Kind::ForwardedFor => {
+                b'x' | b'X' => {
                     let value = value(line, b"x-forwarded-for")?;
                     fields.forwarded_for = fields.forwarded_for.or(value);
                 }
+                _ => {}
             }
         }
         None

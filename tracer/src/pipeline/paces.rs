@@ -1,7 +1,7 @@
 //! How often each client asked for each route within the last seconds.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,10 +94,21 @@ impl Paces {
 }
 
 /// Who the client says it is: the first forwarded address, else the peer of the socket.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<'a> {
     forwarded: Option<&'a [u8]>,
     peer: IpAddr,
+}
+
+impl Hash for Asker<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.forwarded.hash(state);
+        // As one number, which is several times quicker than byte by byte.
+        match self.peer {
+            IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits())),
+            IpAddr::V6(ip) => state.write_u128(ip.to_bits()),
+        }
+    }
 }
 
 impl<'a> Asker<'a> {
