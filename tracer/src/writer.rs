@@ -68,8 +68,10 @@ enum Place {
 /// the second on; few where each can hold some MiB of packets.
 const BATCH: usize = 32;
 const BATCH_WITH_PACKETS: usize = 4;
-/// Batches that wait for the other thread; past it, the thread that reads judges some itself.
-const WAITING: usize = 2;
+/// Batches that wait for the other thread; past it, the thread that reads judges some itself, for
+/// which it leaves code that it has at hand for code that it has not.
+const WAITING: usize = 8;
+const WAITING_WITH_PACKETS: usize = 2;
 
 impl Clerk {
     /// Each step is done to all of them before the next one: it finds its code and tables in the
@@ -161,16 +163,16 @@ impl Press {
         threads: usize,
         keeps_packets: bool,
     ) -> std::io::Result<Self> {
-        let batch = match keeps_packets {
-            true => BATCH_WITH_PACKETS,
-            false => BATCH,
+        let (batch, most) = match keeps_packets {
+            true => (BATCH_WITH_PACKETS, WAITING_WITH_PACKETS),
+            false => (BATCH, WAITING),
         };
         let writer = Box::new(writer);
         if threads < 2 {
             let place = Place::Here(writer);
             return Ok(Self { batch, place });
         }
-        let (batches, waiting) = sync_channel(WAITING);
+        let (batches, waiting) = sync_channel(most);
         let clerk = Box::new(writer.clerk.another());
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
