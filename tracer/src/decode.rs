@@ -56,6 +56,19 @@ pub struct Flags {
     pub rst: bool,
 }
 
+impl Flags {
+    /// From the byte of the header that holds them (RFC 9293 section 3.1).
+    fn of(byte: u8) -> Self {
+        let flag = |bit: u8| byte & bit != 0;
+        Self {
+            syn: flag(0x02),
+            ack: flag(0x10),
+            fin: flag(0x01),
+            rst: flag(0x04),
+        }
+    }
+}
+
 /// What a frame turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {

@@ -260,11 +260,6 @@ impl<F: Flow> Reassembler<F> {
         self.expire(now, sink);
         let captured = segment;
         let mut index = self.table.find(captured);
-        if let Some(index) = index
-            && let Some(place) = self.push_next(index, captured, now, sink)
-        {
-            return Some(place);
-        }
         let mut translated = None;
         if index.is_none() {
             (index, translated) = self.table.translate(captured).unzip();
@@ -309,37 +304,6 @@ impl<F: Flow> Reassembler<F> {
             }
             Taken::Implausible => self.stats.implausible += 1,
         }
-        self.settle(index, now, sink);
-        self.bound_memory(now, sink);
-        Some((id, dir))
-    }
-
-    /// Takes in the next bytes of a connection that is well under way; `None` where the segment may
-    /// be anything else.
-    #[inline]
-    fn push_next(
-        &mut self,
-        index: u32,
-        segment: &Segment<'_>,
-        now: Now,
-        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
-    ) -> Option<(ConnId, Direction)> {
-        let slot = self.table.get_mut(index)?;
-        let (id, dir) = (slot.info.id, slot.direction(segment));
-        let is_under_way = !slot.is_closed && slot.has_begun && !slot.duplex.is_silent();
-        if !is_under_way || !slot.duplex.is_next(dir, segment) {
-            return None;
-        }
-        slot.learn_cookies(segment);
-        let mut out = Outlet {
-            info: &mut slot.info,
-            flow: &mut slot.flow,
-            stats: &mut self.stats,
-            sink,
-        };
-        slot.duplex.push_next(dir, segment, &mut out);
-        slot.touched = now.clock;
-        self.table.open.touch(index);
         self.settle(index, now, sink);
         self.bound_memory(now, sink);
         Some((id, dir))

@@ -170,19 +170,13 @@ fn tcp(src: IpAddr, dst: IpAddr, layer: Layer<'_>) -> Option<Found<'_>> {
             (&[][..], layer.beyond.checked_sub(missing)?)
         }
     };
-    let flag = |bit: u8| header[13] & bit != 0;
     Some(Found::Tcp(Segment {
         at: Timestamp::default(),
         src: SocketAddr::new(src, u16::from_be_bytes([header[0], header[1]])),
         dst: SocketAddr::new(dst, u16::from_be_bytes([header[2], header[3]])),
         seq: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
         ack: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
-        flags: Flags {
-            syn: flag(0x02),
-            ack: flag(0x10),
-            fin: flag(0x01),
-            rst: flag(0x04),
-        },
+        flags: Flags::of(header[13]),
         payload,
         cut,
         vantage: Vantage::default(),

@@ -62,19 +62,13 @@ pub(super) fn segment<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
     let end = |ip: [u8; 4], port: [u8; 2]| {
         SocketAddr::from((Ipv4Addr::from(ip), u16::from_be_bytes(port)))
     };
-    let flag = |bit: u8| flags & bit != 0;
     Some(Segment {
         at: frame.at,
         src: end([s0, s1, s2, s3], [p0, p1]),
         dst: end([d0, d1, d2, d3], [q0, q1]),
         seq: u32::from_be_bytes([n0, n1, n2, n3]),
         ack: u32::from_be_bytes([a0, a1, a2, a3]),
-        flags: Flags {
-            syn: flag(0x02),
-            ack: flag(0x10),
-            fin: flag(0x01),
-            rst: flag(0x04),
-        },
+        flags: Flags::of(flags),
         payload,
         cut: 0,
         vantage: frame.vantage,

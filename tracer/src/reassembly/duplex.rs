@@ -129,11 +129,26 @@ impl Duplex {
         }
     }
 
-    /// Whether a segment is what nearly every one is: the next bytes of its direction, from an end
-    /// that has received all of the other one. What [`push`](Self::push) does with such a one is
-    /// [`push_next`](Self::push_next).
+    /// Takes in a segment and hands out what became ready.
     #[inline]
-    pub(super) fn is_next(&self, dir: Direction, segment: &Segment<'_>) -> bool {
+    pub(super) fn push<F>(
+        &mut self,
+        dir: Direction,
+        segment: &Segment<'_>,
+        now: Now,
+        limits: &Limits,
+        out: &mut Outlet<'_, F>,
+    ) -> Taken {
+        if self.is_next(dir, segment) {
+            self.push_next(dir, segment, out);
+            return Taken::Alive;
+        }
+        self.push_any(dir, segment, now, limits, out)
+    }
+
+    /// Whether a segment is what nearly every one is: the next bytes of its direction, from an end
+    /// that has received all of the other one.
+    fn is_next(&self, dir: Direction, segment: &Segment<'_>) -> bool {
         let flags = segment.flags;
         let is_plain = flags.ack && !flags.syn && !flags.fin && !flags.rst;
         is_plain
@@ -145,13 +160,7 @@ impl Duplex {
     }
 
     /// Takes in a segment that [is next](Self::is_next).
-    #[inline]
-    pub(super) fn push_next<F>(
-        &mut self,
-        dir: Direction,
-        segment: &Segment<'_>,
-        out: &mut Outlet<'_, F>,
-    ) {
+    fn push_next<F>(&mut self, dir: Direction, segment: &Segment<'_>, out: &mut Outlet<'_, F>) {
         let (mine, other) = self.split(dir);
         other.acknowledge_all();
         let offset = mine.next;
@@ -159,8 +168,8 @@ impl Duplex {
         out.chunk(segment.at, dir, offset, Piece::Data(segment.payload));
     }
 
-    /// Takes in a segment and hands out what became ready.
-    pub(super) fn push<F>(
+    /// Takes in a segment, whatever it is.
+    pub(super) fn push_any<F>(
         &mut self,
         dir: Direction,
         segment: &Segment<'_>,
@@ -513,91 +522,5 @@ impl<F> Outlet<'_, F> {
             piece,
         };
         (self.sink)(self.info, self.flow, Event::Chunk(chunk));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::slot::Slot;
-    use super::*;
-    use crate::decode::Flags;
-    use crate::source::Vantage;
-
-    const BYTES: [u8; 8] = *b"abcdefgh";
-
-    /// A segment by what differs from the one that is expected, and whether it goes to the server.
-    type Step = (bool, i32, i32, u8, usize, u32);
-
-    proptest! {
-        #[test]
-        fn the_next_segment_is_taken_in_like_any_other(
-            steps in prop::collection::vec(
-                (
-                    any::<bool>(),
-                    prop_oneof![6 => Just(0), 1 => -3..9],
-                    prop_oneof![6 => Just(0), 1 => -3..9],
-                    prop_oneof![8 => Just(0x10_u8), 1 => Just(0x11), 1 => Just(0x12), 1 => Just(0)],
-                    0_usize..=BYTES.len(),
-                    prop_oneof![8 => Just(0_u32), 1 => 1_u32..3],
-                ),
-                1..40,
-            ),
-        ) {
-            prop_assert_eq!(run(&steps, true), run(&steps, false));
-        }
-    }
-
-    /// What is handed out, and what is known at the end.
-    fn run(steps: &[Step], may_be_quick: bool) -> (Vec<String>, String) {
-        let limits = Limits::default();
-        let mut expected = [100_u32, 5_000];
-        let mut slot: Option<Slot<u64>> = None;
-        let mut stats = Stats::default();
-        let mut told = Vec::new();
-        for (at, (to_server, seq, ack, flags, len, cut)) in (1_u64..).zip(steps) {
-            let ends = ["10.0.0.1:4000", "10.0.0.2:80"].map(|end| end.parse().unwrap());
-            let (mine, other) = if *to_server { (0, 1) } else { (1, 0) };
-            let segment = Segment {
-                at: Timestamp::from_nanos(at * 1_000_000),
-                src: ends[mine],
-                dst: ends[other],
-                seq: expected[mine].wrapping_add_signed(*seq),
-                ack: expected[other].wrapping_add_signed(*ack),
-                flags: Flags {
-                    syn: flags & 0x02 != 0,
-                    ack: flags & 0x10 != 0,
-                    fin: flags & 0x01 != 0,
-                    rst: false,
-                },
-                payload: &BYTES[..*len],
-                cut: *cut,
-                vantage: Vantage::default(),
-            };
-            let now = Now {
-                at: segment.at,
-                clock: Moment::default().plus(std::time::Duration::from_millis(at)),
-            };
-            let slot =
-                slot.get_or_insert_with(|| Slot::new(crate::model::ConnId(1), &segment, now));
-            let dir = slot.direction(&segment);
-            let mut out = Outlet {
-                info: &mut slot.info,
-                flow: &mut slot.flow,
-                stats: &mut stats,
-                sink: &mut |_, _, event| told.push(format!("{event:?}")),
-            };
-            if may_be_quick && slot.duplex.is_next(dir, &segment) {
-                slot.duplex.push_next(dir, &segment, &mut out);
-            } else {
-                slot.duplex.push(dir, &segment, now, &limits, &mut out);
-            }
-            expected[mine] = expected[mine].wrapping_add(*len as u32 + *cut);
-        }
-        (
-            told,
-            format!("{:?} {stats:?}", slot.map(|slot| slot.duplex)),
-        )
     }
 }

@@ -2,6 +2,7 @@
 
 mod properties;
 mod script;
+mod short_way;
 mod translated;
 
 use std::time::Duration;
