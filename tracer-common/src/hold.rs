@@ -12,19 +12,24 @@
 //! misses of the other is at most that more is shipped, or that bytes of a request are left out which
 //! come at the very moment of its answer, and so were no reason for it.
 
+mod ends;
 mod halves;
 pub mod method;
 mod room;
 mod sample;
 mod scan;
+mod set;
+mod word;
 mod world;
 
 use crate::{PacketRecord, SETTLED_BOTH, counter};
+pub use ends::{ENDS_WORDS, Ends, Home};
 use halves::{BODY, Client, FRESH, HEAD, Server, WHOLE, read, through, write};
 pub use room::Room;
 pub use sample::Bucket;
 pub use scan::status;
 use scan::{End, Scan};
+pub use set::{Set, WAYS};
 pub use world::{Fate, Segment, Settled, World};
 
 /// Bytes that are copied at once behind the first packet's.
@@ -44,14 +49,9 @@ const BODY_MAX: u64 = 1 << 29;
 /// One connection. All zeros is one of which nothing is known. Its [`Room`] is behind it.
 #[repr(C)]
 pub struct Slot {
-    client: Client,
+    ends: Ends,
     server: Server,
-    /// The server's address, in network order; IPv4 in the first word.
-    pub server_addr: [u32; 4],
-    /// The server's port.
-    pub server_port: u16,
-    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
-    pub family: u16,
+    client: Client,
     /// The record of the held request. Its bytes follow, so that both are shipped in one go.
     record: PacketRecord,
 }
@@ -78,7 +78,7 @@ enum Held {
     Lost,
 }
 
-const _: () = assert!(size_of::<Slot>() == 144 + size_of::<PacketRecord>());
+const _: () = assert!(size_of::<Slot>() == 176 + size_of::<PacketRecord>());
 
 impl Slot {
     /// Bytes of a slot with so many of room.
@@ -93,11 +93,9 @@ impl Slot {
     /// It is put in front of its room: [`World::hold_bytes`], and [`PIECE_MAX`] more.
     pub const unsafe fn new() -> Self {
         Self {
-            client: Client::new(),
+            ends: Ends::NONE,
             server: Server::new(),
-            server_addr: [0; 4],
-            server_port: 0,
-            family: 0,
+            client: Client::new(),
             record: PacketRecord::new(),
         }
     }
@@ -115,7 +113,31 @@ impl Slot {
         unsafe { Room::new(first.cast(), world.hold_bytes()) }
     }
 
-    /// A new connection has these addresses.
+    /// The connection that has it.
+    #[inline(always)]
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// When it was last used for a request, or given to its connection, in nanoseconds below 2^62:
+    /// the less, the sooner it may go to another one. One that holds a request comes last.
+    #[inline(always)]
+    pub fn age(&self) -> u64 {
+        const PENDING: u64 = 1 << 61;
+        let is_over = self.server.answered == self.client.begun || self.client.state == WHOLE;
+        let pending = if is_over { 0 } else { PENDING };
+        self.record.at_ns & (PENDING - 1) | pending
+    }
+
+    /// Gives it to another connection.
+    #[inline(always)]
+    pub fn give(&mut self, ends: &Ends, at_ns: u64) {
+        self.ends = *ends;
+        self.record.at_ns = at_ns;
+        self.reset();
+    }
+
+    /// A new connection has the same ends.
     #[inline(always)]
     pub fn reset(&mut self) {
         self.client = Client::new();

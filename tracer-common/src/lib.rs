@@ -19,10 +19,10 @@ pub use parse::Record;
 pub const EVENTS: &str = "EVENTS";
 /// Map: the counters, a `u64` per CPU at each index of [`counter`].
 pub const COUNTERS: &str = "COUNTERS";
-/// Map: the connections whose requests are held, [`hold::Slot`] by addresses.
-pub const HOLD: &str = "HOLD";
-/// Map: one such connection of which nothing is known.
-pub const NEW_SLOT: &str = "NEW_SLOT";
+/// Map: the connections whose requests are held, a [`hold::Slot`] with its room each.
+pub const SLOTS: &str = "SLOTS";
+/// Map: which slot is of which connection, a [`hold::Set`] for each [`hold::WAYS`] of them.
+pub const SETS: &str = "SETS";
 
 /// Indices into [`COUNTERS`].
 pub mod counter {
@@ -76,6 +76,10 @@ pub mod global {
     pub const HOLDING: &str = "HOLDING";
     /// `u32`: bytes of a request that are held, [`Room::bytes`](crate::hold::Room::bytes).
     pub const HOLD_BYTES: &str = "HOLD_BYTES";
+    /// `u32`: how many sets of slots there are.
+    pub const HOLD_SETS: &str = "HOLD_SETS";
+    /// `[u64; 6]`: random keys, odd, under which [`hold::Ends`] are filed.
+    pub const HOLD_KEYS: &str = "HOLD_KEYS";
     /// `[u64; 16]`: a bit for each status that is wanted, bit `status % 64` of word `status / 64`.
     pub const STATUSES: &str = "STATUSES";
     /// `[[u64; 2]; 8]`: how requests of wanted methods begin ([`hold::method`](crate::hold::method)).

@@ -7,24 +7,12 @@
 //! listening socket, and may bring the first request.
 
 use aya_ebpf::programs::sk_buff::SkBuff;
-use tracer_common::HOOK_EGRESS;
+use tracer_common::hold::Ends;
+use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS};
 
 use crate::headers::Headers;
 use crate::packet::{self, Place};
 use crate::settings::SKIP_LO_INGRESS;
-
-/// The ends of a connection.
-#[repr(C)]
-pub struct Ends {
-    client: [u32; 4],
-    /// The server's address, in network order; IPv4 in the first word.
-    pub server: [u32; 4],
-    netns: u64,
-    client_port: u16,
-    /// The server's port.
-    pub server_port: u16,
-    padding: u32,
-}
 
 /// One end.
 #[derive(Clone, Copy)]
@@ -33,52 +21,45 @@ struct End {
     port: u16,
 }
 
-impl Ends {
-    /// Those of the connection of a packet.
-    #[inline(always)]
-    pub fn of(
-        skb: &SkBuff,
-        headers: &Headers,
-        hook: u32,
-        place: Place,
-        is_from_server: bool,
-    ) -> Self {
-        // Where what comes in over loopback is passed by, each end is seen by what it sends: the
-        // server's socket knows the addresses that the client's packets show.
-        let is_shown = hook != HOOK_EGRESS
-            || place == Place::Interface
-            || (SKIP_LO_INGRESS.load() != 0 && packet::is_over_loopback(skb) && !is_from_server);
-        let shown = [
-            End {
-                address: headers.source,
-                port: headers.from,
-            },
-            End {
-                address: headers.target,
-                port: headers.to,
-            },
-        ];
-        let [sender, receiver] = match is_shown {
-            true => shown,
-            false => known(skb, headers.is_v4).unwrap_or(shown),
-        };
-        let [client, server] = match is_from_server {
-            true => [receiver, sender],
-            false => [sender, receiver],
-        };
-        // Only there can two connections have the same ends.
-        let netns = match is_loopback(server.address, headers.is_v4) {
-            true => packet::netns(skb, place),
-            false => 0,
-        };
-        Self {
-            client: client.address,
-            server: server.address,
-            netns,
-            client_port: client.port,
-            server_port: server.port,
-            padding: 0,
-        }
+/// Those of the connection of a packet.
+#[inline(always)]
+pub fn of(skb: &SkBuff, headers: &Headers, hook: u32, place: Place, is_from_server: bool) -> Ends {
+    // Where what comes in over loopback is passed by, each end is seen by what it sends: the
+    // server's socket knows the addresses that the client's packets show.
+    let is_shown = hook != HOOK_EGRESS
+        || place == Place::Interface
+        || (SKIP_LO_INGRESS.load() != 0 && packet::is_over_loopback(skb) && !is_from_server);
+    let shown = [
+        End {
+            address: headers.source,
+            port: headers.from,
+        },
+        End {
+            address: headers.target,
+            port: headers.to,
+        },
+    ];
+    let [sender, receiver] = match is_shown {
+        true => shown,
+        false => known(skb, headers.is_v4).unwrap_or(shown),
+    };
+    let [client, server] = match is_from_server {
+        true => [receiver, sender],
+        false => [sender, receiver],
+    };
+    // Only there can two connections have the same ends.
+    let netns = match is_loopback(server.address, headers.is_v4) {
+        true => packet::netns(skb, place),
+        false => 0,
+    };
+    Ends {
+        client: client.address,
+        server: server.address,
+        netns,
+        client_port: client.port,
+        server_port: server.port,
+        family: if headers.is_v4 { AF_INET } else { AF_INET6 } as u16,
+        padding: 0,
     }
 }
 

@@ -7,21 +7,13 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::sk_buff::SkBuff;
 use tracer_common::hold::{Bucket, Fate, PIECE_MAX, Room, Settled, Slot, World, status};
-use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS, PacketRecord, counter};
+use tracer_common::{HOOK_EGRESS, PacketRecord, counter};
 
-use crate::ends::{self, Ends};
+use crate::ends;
 use crate::headers::{self, Found, Headers};
 use crate::packet::{self, Place, Socket};
 use crate::settings::{HOLD_BYTES, is_traced, wants_method, wants_status};
-use crate::{emit, owner, talk};
-
-/// The loader sets how many there are, and that each has its room behind it.
-#[map]
-static HOLD: LruHashMap<Ends, Slot> = LruHashMap::with_max_entries(1024, 0);
-
-/// A slot of which nothing is known, with its room: too large for the stack.
-#[map]
-static NEW_SLOT: PerCpuArray<Slot> = PerCpuArray::with_max_entries(1, 0);
+use crate::{emit, owner, slots, talk};
 
 /// How many requests were looked at for a sample: from clients, and from processes that serve.
 #[map]
@@ -83,11 +75,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         (is_from_server, _) => is_from_server,
     };
     let Headers {
-        is_v4,
-        syn,
-        ack,
-        segment,
-        ..
+        syn, ack, segment, ..
     } = headers;
     // The tool knows a connection under several addresses by the numbers with which it begins under
     // each: where its answers show under others, by what ends the handshake.
@@ -95,8 +83,9 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     if is_bare && (is_from_server || !ends::may_differ(skb, &headers, hook, place)) {
         return None;
     }
-    let ends = Ends::of(skb, &headers, hook, place, is_from_server);
-    let slot = HOLD.get_ptr_mut(&ends);
+    let ends = ends::of(skb, &headers, hook, place, is_from_server);
+    let home = slots::home(&ends);
+    let slot = slots::find(&ends, home);
     emit::count(counter::PACKETS);
     let mut hands = Hands {
         skb,
@@ -119,7 +108,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
             emit::count(counter::UNHELD);
             return AS_IT_IS;
         }
-        None => match new_slot(&ends, is_v4) {
+        None => match slots::give(&ends, home) {
             Some(slot) => slot,
             None => {
                 emit::count(counter::HOLD_FULL);
@@ -129,7 +118,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     };
     // SAFETY: map values stay mapped while a program runs. That another CPU works on the same one is
     // what the halves of a slot are made for.
-    let slot = unsafe { &mut *slot };
+    let slot = unsafe { &mut *slot.as_ptr() };
     if syn {
         if !ack {
             slot.reset();
@@ -162,21 +151,6 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         slot: Some(slot),
         is_from_server,
     })
-}
-
-#[inline(always)]
-fn new_slot(ends: &Ends, is_v4: bool) -> Option<*mut Slot> {
-    let new = NEW_SLOT.get_ptr(0)?;
-    // SAFETY: a map value, which nobody writes to.
-    HOLD.insert(ends, unsafe { &*new }, 0).ok()?;
-    let slot = HOLD.get_ptr_mut(ends)?;
-    // SAFETY: a map value.
-    unsafe {
-        (*slot).server_addr = ends.server;
-        (*slot).server_port = ends.server_port;
-        (*slot).family = if is_v4 { AF_INET } else { AF_INET6 } as u16;
-    }
-    Some(slot)
 }
 
 /// The packet in hand, and what is to be shipped.

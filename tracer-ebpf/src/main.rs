@@ -15,6 +15,7 @@ mod hold;
 mod owner;
 mod packet;
 mod settings;
+mod slots;
 mod sock;
 mod talk;
 

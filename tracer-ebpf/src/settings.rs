@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use aya_ebpf::Global;
-use tracer_common::hold::{Room, method};
+use tracer_common::hold::{ENDS_WORDS, Room, method};
 use tracer_common::{METHODS_MAX, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS};
 
 #[unsafe(no_mangle)]
@@ -16,6 +16,10 @@ static METHODS: [method::Start; METHODS_MAX] = [method::ANY; METHODS_MAX];
 pub static HOLDING: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static HOLD_BYTES: Global<u32> = Global::new(Room::BYTES_MIN);
+#[unsafe(no_mangle)]
+pub static HOLD_SETS: Global<u32> = Global::new(1);
+#[unsafe(no_mangle)]
+static HOLD_KEYS: [u64; ENDS_WORDS] = [0; ENDS_WORDS];
 #[unsafe(no_mangle)]
 pub static SNAP_LEN: Global<u32> = Global::new(SNAP_LEN_MAX);
 #[unsafe(no_mangle)]
@@ -59,6 +63,13 @@ pub fn is_traced(port: u16) -> bool {
             .read_volatile()
     };
     word >> (port & 63) & 1 != 0
+}
+
+/// A key of the hold, by its number below [`ENDS_WORDS`].
+#[inline(always)]
+pub fn hold_key(at: usize) -> u64 {
+    // SAFETY: within the array; volatile as for the ports.
+    unsafe { (&raw const HOLD_KEYS).cast::<u64>().add(at).read_volatile() }
 }
 
 /// Whether answers of this status, of three digits, are wanted.

@@ -144,17 +144,17 @@ pub fn left_out(slot: &Slot, thread: u64) {
     // SAFETY: as in `tell`.
     unsafe {
         (&raw mut (*record).kind).write(KIND_TALK);
-        (&raw mut (*record).family).write(slot.family.into());
+        (&raw mut (*record).family).write(slot.ends().family.into());
         (&raw mut (*record).at_ns).write(slot.record().at_ns);
         (&raw mut (*record).cookie).write(slot.record().cookie);
         (&raw mut (*record).pid).write((thread >> 32) as u32);
         (&raw mut (*record).tid).write(thread as u32);
         (&raw mut (*record).local_port).write(0);
-        (&raw mut (*record).remote_port).write(slot.server_port);
+        (&raw mut (*record).remote_port).write(slot.ends().server_port);
         (&raw mut (*record).local_addr).write([0; 16]);
         (&raw mut (*record).remote_addr)
             .cast::<[u32; 4]>()
-            .write(slot.server_addr);
+            .write(slot.ends().server);
         (&raw mut (*record).path_len).write(0);
         (&raw mut (*record).more).write(0);
     }

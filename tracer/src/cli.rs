@@ -250,7 +250,7 @@ pub struct CaptureArgs {
 
     /// Connections whose requests can be held at once (--capture hold)
     ///
-    /// Each takes --hold-bytes and some 700 more of the kernel's memory from the start: 38MiB by
+    /// Each takes --hold-bytes and some 800 more of the kernel's memory from the start: 38MiB by
     /// default. Where more are under way, requests of the oldest are forgotten; their answers are
     /// still reported.
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]

@@ -14,7 +14,7 @@ impl Room {
     /// Bytes that can be chosen: a power of two from this on, so that an offset is kept within them
     /// by a mask that the verifier follows.
     pub const BYTES_MIN: u32 = 1 << 10;
-    /// Up to this: a value of a map of each CPU must be below 32 KiB (`PCPU_MIN_UNIT_SIZE`).
+    /// Up to this: twice what servers take of a head by default (nginx's `large_client_header_buffers`).
     pub const BYTES_MAX: u32 = 16 << 10;
 
     /// # Safety

@@ -1,6 +1,7 @@
 //! What the bytes say: whether a request begins, where it ends, which status an answer has.
 
 use super::room::Room;
+use super::word::opaque;
 
 /// Where a request ends.
 pub(super) enum End {
@@ -132,19 +133,6 @@ impl Scan {
 #[inline(always)]
 fn forget(at: u32) -> u32 {
     opaque(u64::from(at & (2 * Room::BYTES_MAX - 1))) as u32
-}
-
-/// The same value, of which the compiler knows nothing.
-#[inline(always)]
-fn opaque(value: u64) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    let value = {
-        let mut value = value;
-        // SAFETY: it does nothing.
-        unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack)) };
-        value
-    };
-    value
 }
 
 /// The lowest bit of each byte.

@@ -27,7 +27,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tracer_common::hold::{Room, Slot};
+use tracer_common::hold::{Room, Set, Slot, WAYS};
 
 use self::attach::Attachments;
 use self::clock::KernelClock;
@@ -120,7 +120,13 @@ impl Hold {
 
     /// Memory in the kernel for the connections, in bytes.
     pub fn memory(&self) -> u64 {
-        u64::from(self.connections) * Slot::bytes_with(self.room()) as u64
+        let set = WAYS as usize * Slot::bytes_with(self.room()) + size_of::<Set>();
+        u64::from(self.sets()) * set as u64
+    }
+
+    /// Sets of slots, one for each connection.
+    fn sets(&self) -> u32 {
+        self.connections.max(1).div_ceil(WAYS)
     }
 }
 

@@ -1,12 +1,16 @@
 //! The object file into the kernel.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{BtfTracePoint, CgroupSkb, ProgramError, SchedClassifier};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tracer_common::hold::method;
-use tracer_common::{EVENTS, HOLD, METHODS_MAX, PORT_WORDS, SNAP_LEN_MAX, STATUS_WORDS, global};
+use tracer_common::hold::{ENDS_WORDS, WAYS, method};
+use tracer_common::{
+    EVENTS, METHODS_MAX, PORT_WORDS, SETS, SLOTS, SNAP_LEN_MAX, STATUS_WORDS, global,
+};
 
 use super::attach::Target;
 use super::object;
@@ -82,13 +86,11 @@ fn load_with(
     netns_cookie: NetnsCookie,
 ) -> Result<(Ebpf, Result<(), String>), String> {
     let ports = port_bits(&options.ports);
-    let (holding, connections, statuses, methods) = match hold {
+    let (holding, sets, statuses, methods) = match hold {
         None => (0u32, 1, [0; STATUS_WORDS], [method::ANY; METHODS_MAX]),
-        Some(hold) => {
-            let connections = hold.connections.max(1);
-            (1, connections, status_bits(hold), method_starts(hold))
-        }
+        Some(hold) => (1, hold.sets(), status_bits(hold), method_starts(hold)),
     };
+    let hold_keys = random_keys();
     let room = hold.map(Hold::room);
     let object = object::with_room(room)?;
     let hold_bytes = room.unwrap_or(Hold::BYTES_MIN);
@@ -116,6 +118,8 @@ fn load_with(
         .override_global(global::PORTS, &ports, true)
         .override_global(global::HOLDING, &holding, true)
         .override_global(global::HOLD_BYTES, &hold_bytes, true)
+        .override_global(global::HOLD_SETS, &sets, true)
+        .override_global(global::HOLD_KEYS, &hold_keys, true)
         .override_global(global::STATUSES, &statuses, true)
         .override_global(global::METHODS, &methods, true)
         .override_global(global::SNAP_LEN, &snap_len, true)
@@ -131,11 +135,18 @@ fn load_with(
         .override_global(global::UNIX_ADDRESS_LEN, &unix_address_len, true)
         .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
-        .map_max_entries(HOLD, connections)
+        .map_max_entries(SETS, sets)
+        .map_max_entries(SLOTS, sets * WAYS)
         .load(&object)
         .map_err(|error| error.to_string())?;
     let packets = load_packet_probes(&mut ebpf, target);
     Ok((ebpf, packets))
+}
+
+/// Keys under which nobody can tell beforehand where a connection is filed.
+fn random_keys() -> [u64; ENDS_WORDS] {
+    // The library seeds each with random numbers of the system.
+    std::array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)
 }
 
 fn load_packet_probes(ebpf: &mut Ebpf, target: &Target) -> Result<(), String> {
@@ -255,7 +266,7 @@ fn refused(why: &str) -> SourceError {
         "cannot load the kernel side: {why}.\nIt needs Linux 5.8 or later with CONFIG_BPF_SYSCALL, \
          and the permission to use it: a container needs --privileged (or the capabilities and no \
          seccomp filter on bpf), and a kernel in lockdown mode `confidentiality` gives it to nobody \
-         (/sys/kernel/security/lockdown). RUST_LOG=debug shows what the verifier said"
+         (/sys/kernel/security/lockdown). -vv shows what the verifier said"
     ))
 }
 

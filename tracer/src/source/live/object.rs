@@ -6,8 +6,8 @@ use std::mem::offset_of;
 use aya::include_bytes_aligned;
 use aya_obj::maps::bpf_map_def;
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
+use tracer_common::SLOTS;
 use tracer_common::hold::Slot;
-use tracer_common::{HOLD, NEW_SLOT};
 
 /// The kernel side, as `build.rs` built it. Its slots have no room for what is held.
 pub(in crate::source) static OBJECT: &[u8] =
@@ -23,13 +23,11 @@ pub(super) fn with_room(bytes: Option<u32>) -> Result<Cow<'static, [u8]>, String
     let size = Slot::bytes_with(bytes) as u32;
     let file = File::parse(OBJECT).map_err(|error| error.to_string())?;
     let mut object = OBJECT.to_vec();
-    for map in [HOLD, NEW_SLOT] {
-        let at =
-            value_size_at(&file, map).ok_or_else(|| format!("no map {map} in the object file"))?;
-        let field = object.get_mut(at..at + size_of_val(&size));
-        let field = field.ok_or_else(|| format!("the map {map} is cut"))?;
-        field.copy_from_slice(&size.to_ne_bytes());
-    }
+    let at =
+        value_size_at(&file, SLOTS).ok_or_else(|| format!("no map {SLOTS} in the object file"))?;
+    let field = object.get_mut(at..at + size_of_val(&size));
+    let field = field.ok_or_else(|| format!("the map {SLOTS} is cut"))?;
+    field.copy_from_slice(&size.to_ne_bytes());
     Ok(Cow::Owned(object))
 }
 
@@ -59,7 +57,7 @@ mod tests {
         };
         let mut expected = sizes(OBJECT);
         for (name, size) in &mut expected {
-            if [HOLD, NEW_SLOT].contains(&name.as_str()) {
+            if name == SLOTS {
                 assert_eq!(*size as usize, size_of::<Slot>());
                 *size = Slot::bytes_with(2048) as u32;
             }
