@@ -268,6 +268,15 @@ fn a_recorded_session_reads_back_as_the_same_cases() -> Result<()> {
     Ok(())
 }
 
+/// There is room for eight.
+#[test]
+fn more_connections_than_can_be_held_are_reported() -> Result<()> {
+    let session = captured(&["--shape=close"], &["--hold-connections", "1"])?;
+    let connections = session.cases.len();
+    ensure!(connections == 4 * EACH, "{connections} connections");
+    Ok(())
+}
+
 #[test]
 fn the_probes_go_with_the_tracer() -> Result<()> {
     let scene = Scene::loopback()?;
