@@ -1,9 +1,13 @@
-//! What was made of something, kept for the next time: cases of one route share their siblings, and
-//! all requests have the same few names.
+//! What was made of something, kept for the next time: cases of one route share their siblings, all
+//! requests have the same few names, and in an incident refusals are alike to the byte.
+
+mod texts;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+pub(crate) use texts::Texts;
 
 /// Values of which something is remembered. Bounds the memory: each may be an exchange.
 const REMEMBERED: usize = 64;

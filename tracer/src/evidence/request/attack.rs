@@ -1,12 +1,14 @@
 //! Text that firewalls take for an attack: what kind, and where.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use super::super::note::{Notes, asked};
 use super::super::parts::{Media, Parts};
 use super::super::pattern_set::PatternSet;
 use super::super::text::{lower, percent_decode};
+use crate::memo::Texts;
 use crate::model::{CauseId, Part, Span, Strength};
 
 /// How much of a query, a body or all headers together is looked at, in bytes.
@@ -96,6 +98,14 @@ const PATTERNS: &[(&str, &str)] = &[
     ("a null byte", r"\x00"),
 ];
 
+/// A row that matches, and from where to where.
+#[derive(Clone, Copy)]
+struct Attack {
+    what: &'static str,
+    from: usize,
+    end: usize,
+}
+
 static ALL: LazyLock<PatternSet> =
     LazyLock::new(|| PatternSet::new(PATTERNS.iter().map(|(_, pattern)| *pattern)));
 
@@ -164,6 +174,11 @@ fn is_text(bytes: &[u8]) -> bool {
     memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).map_or_else(cut, |_| true)
 }
 
+thread_local! {
+    /// By whether escapes are undone.
+    static KNOWN: [RefCell<Texts<Option<Attack>>>; 2] = Default::default();
+}
+
 /// The first row that matches the text, as it is or with its escapes undone once or twice. Where
 /// escapes were undone, the place is all of the text.
 fn find(
@@ -172,28 +187,42 @@ fn find(
     place: impl Fn(usize, usize) -> Part,
 ) -> Option<(&'static str, Span)> {
     let text = text.get(..LOOKED_AT).unwrap_or(text);
-    if let Some((what, from, end)) = search(text) {
-        return Some((what, asked(place(from, end))));
-    }
-    if !escaped {
-        return None;
+    let Attack { what, from, end } = KNOWN.with(|[plain, undone]| {
+        let known = if escaped { undone } else { plain };
+        known.borrow_mut().of(text, |text| search(text, escaped))
+    })?;
+    Some((what, asked(place(from, end))))
+}
+
+fn search(text: &[u8], escaped: bool) -> Option<Attack> {
+    let found = first_match(text);
+    if found.is_some() || !escaped {
+        return found;
     }
     let once = percent_decode(text, true);
     if matches!(once, Cow::Borrowed(_)) {
         return None;
     }
     let twice = percent_decode(&once, false);
-    let found = search(&once).or_else(|| match &twice {
+    let found = first_match(&once).or_else(|| match &twice {
         Cow::Borrowed(_) => None,
-        Cow::Owned(twice) => search(twice),
+        Cow::Owned(twice) => first_match(twice),
     });
-    found.map(|(what, ..)| (what, asked(place(0, text.len()))))
+    found.map(|attack| Attack {
+        from: 0,
+        end: text.len(),
+        ..attack
+    })
 }
 
-/// The first row that matches, and from where to where.
-fn search(text: &[u8]) -> Option<(&'static str, usize, usize)> {
+/// The first row that matches.
+fn first_match(text: &[u8]) -> Option<Attack> {
     let row = ALL.all_in(text).next()?;
-    let (what, _) = PATTERNS.get(row)?;
+    let (what, _) = *PATTERNS.get(row)?;
     let found = ALL.find(row, text)?;
-    Some((what, found.start(), found.end()))
+    Some(Attack {
+        what,
+        from: found.start(),
+        end: found.end(),
+    })
 }

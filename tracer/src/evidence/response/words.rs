@@ -3,13 +3,16 @@
 //! Stock pages that servers send for every cause alike ("You don't have permission to access this
 //! resource") say nothing here; fingerprints know them.
 
-use std::sync::LazyLock;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memmem};
 
 use super::super::note::{Notes, answered};
 use super::super::parts::content;
 use super::super::pattern_set::PatternSet;
+use crate::memo::Texts;
 use crate::model::CauseId::{
     ApiKeyInvalid, ApiKeyMissing, ApiKeyScope, AppAuthorization, ApprovalRequired,
     ClientCertificate, CorsPolicy, CsrfToken, GatewayRouting, HotlinkReferer, IpRestriction,
@@ -253,6 +256,18 @@ const OF_ANY_TOKEN: &[&str] = &[
 static ALL: LazyLock<PatternSet> =
     LazyLock::new(|| PatternSet::new(ROWS.iter().map(|row| row.pattern)));
 
+/// A row that matches a body.
+struct Found {
+    row: &'static Row,
+    place: Range<usize>,
+    /// The words that matched.
+    words: String,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Texts<Arc<[Found]>>> = RefCell::default();
+}
+
 /// Looks at the beginning of the body.
 pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
     let body = &response.message.body;
@@ -263,30 +278,43 @@ pub(super) fn gather(response: &Response, notes: &mut Notes<'_>) {
         return;
     }
     let length = body.decoded.as_ref().map_or(body.wire_len(), |d| d.len);
+    let found = KNOWN.with_borrow_mut(|known| known.of(bytes, |bytes| told(bytes).into()));
+    for Found { row, place, words } in &*found {
+        let strength = if length > LONG { Weak } else { row.strength };
+        notes.add(
+            row.id,
+            strength,
+            row.cause,
+            answered(Part::Body(place.start, place.end)),
+            ["The refusal says ", &**words, "."].concat(),
+        );
+    }
+}
+
+/// The rows that are told of a body.
+fn told(bytes: &[u8]) -> Vec<Found> {
     let text = without_tags(bytes);
-    let mut told: Vec<&str> = Vec::new();
+    let mut told: Vec<Found> = Vec::new();
     for index in ALL.all_in(&text) {
-        let Some(row) = ROWS.get(index).filter(|row| !told.contains(&row.id)) else {
+        let is_told = |id: &str| told.iter().any(|found| found.row.id == id);
+        let Some(row) = ROWS.get(index).filter(|row| !is_told(row.id)) else {
             continue;
         };
-        if OF_ANY_TOKEN.contains(&row.id) && told.contains(&"response.words_csrf") {
+        if OF_ANY_TOKEN.contains(&row.id) && is_told("response.words_csrf") {
             continue;
         }
         let Some(found) = ALL.find(index, &text) else {
             continue;
         };
-        told.push(row.id);
-        let strength = if length > LONG { Weak } else { row.strength };
         // Of the text, not of the page: no tags between the words.
         let words = text.get(found.range()).unwrap_or_default();
-        notes.add(
-            row.id,
-            strength,
-            row.cause,
-            answered(Part::Body(found.start(), found.end())),
-            format!("The refusal says {}.", quoted(words, row.pattern)),
-        );
+        told.push(Found {
+            row,
+            place: found.range(),
+            words: quoted(words, row.pattern),
+        });
     }
+    told
 }
 
 /// The words that matched. An answer may repeat a secret of the request, as in "the token … is

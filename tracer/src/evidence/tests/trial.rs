@@ -24,8 +24,16 @@ pub(in crate::evidence) fn gathered(
         pace: Pace::default(),
         preflight: Preflight::default(),
     };
-    let mut evidence = Vec::new();
-    (gatherer.gather)(&scene, &site(chain, chain.reported_at()), &mut evidence);
+    let gather = || {
+        let mut evidence = Vec::new();
+        (gatherer.gather)(&scene, &site(chain, chain.reported_at()), &mut evidence);
+        evidence
+    };
+    let evidence = gather();
+    // What is remembered from the second time on is what was found.
+    for _ in 0..2 {
+        assert_eq!(gather(), evidence);
+    }
     evidence
 }
 

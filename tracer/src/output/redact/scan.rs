@@ -6,6 +6,7 @@
 //! (RFC 7519), `Bearer x` and `Basic x`, and the user part of a URL (RFC 3986 section 3.2.1).
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -16,14 +17,31 @@ use super::form::{is_name, pairs, percent_decoded};
 use super::mask::{Masks, is_word};
 use super::names::{self, Place};
 use crate::bytes::places;
+use crate::memo::Texts;
 
 /// Names and tags are looked for this far, in bytes.
 const LONGEST_NAME: usize = 128;
 const LONGEST_TAG: usize = 2048;
 
+thread_local! {
+    /// Whether a text has no secret.
+    static CLEAN: RefCell<Texts<bool>> = RefCell::default();
+}
+
 /// Text without its secrets; borrowed where it has none.
 pub(super) fn text<'a>(bytes: &'a [u8], masks: &mut Masks) -> Cow<'a, [u8]> {
-    Scan::new(bytes, masks).run()
+    let mut scanned = None;
+    let is_clean = CLEAN.with_borrow_mut(|known| {
+        known.of(bytes, |_| {
+            let text = scanned.insert(Scan::new(bytes, masks).run());
+            matches!(text, Cow::Borrowed(_))
+        })
+    });
+    match scanned {
+        Some(text) => text,
+        None if is_clean => Cow::Borrowed(bytes),
+        None => Scan::new(bytes, masks).run(),
+    }
 }
 
 /// The challenge of a 401 or 407: as text, but `Bearer realm=…` is no credential.
@@ -520,6 +538,21 @@ fn is_user_and_password(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cleared_however_often_it_comes() {
+        for (text, cleared) in [
+            ("nothing: at all", "nothing: at all"),
+            ("?token=a1b2c3d4", "?token=[redacted 7dcf407f]"),
+        ] {
+            for _ in 0..4 {
+                let mut masks = Masks::default();
+                let shown = super::text(text.as_bytes(), &mut masks);
+                assert_eq!(String::from_utf8_lossy(&shown), cleared);
+                assert_eq!(masks.sweeper().may_find(b"a1b2c3d4"), text != cleared);
+            }
+        }
+    }
 
     #[test]
     fn a_secret_may_begin_at_marks_and_at_the_starts_of_words() {
