@@ -1,9 +1,13 @@
 //! Repetitions of secrets that were found.
 
+mod runs;
+
 use std::borrow::Cow;
 
 use memchr::memmem;
 use wide::u8x16;
+
+pub(super) use runs::Runs;
 
 use super::mask::{Known, SHORTEST_SWEPT};
 use crate::bytes::places;
@@ -40,6 +44,11 @@ impl<'a> Sweeper<'a> {
     /// Whether there may be a repetition: where not, there is none.
     pub(super) fn may_find(&self, text: &[u8]) -> bool {
         holds_tail(text, &self.sought)
+    }
+
+    /// The same of texts, of which it is known what they hold.
+    pub(super) fn may_find_in(&self, runs: &Runs) -> bool {
+        self.sought.iter().any(|one| runs.may_hold(one.tail))
     }
 
     /// Replaces every repetition; borrowed where there is none.
