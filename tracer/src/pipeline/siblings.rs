@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::model::{Exchange, Field, Head, Owner, Packet, Timestamp};
+use crate::model::{Exchange, Field, Owner, Packet, Timestamp};
 
 /// The sample.
 #[derive(Debug)]
@@ -174,17 +174,20 @@ fn differences(a: &Exchange, b: &Exchange) -> usize {
     let (Some(a), Some(b)) = (&a.request, &b.request) else {
         return usize::MAX;
     };
-    let (x, y) = (&a.message.head, &b.message.head);
-    let missing = |x: &Head, y: &Head| {
-        // The same client sends its fields in the same order: what is alike stands side by side.
-        let mut beside = y.fields();
-        let lacks = |f: &Field<'_>| {
-            let is_same = |g: Field<'_>| g.value == f.value && g.name.eq_ignore_ascii_case(f.name);
-            !beside.next().is_some_and(is_same) && !y.fields().any(is_same)
-        };
-        x.fields().filter(lacks).count()
+    let [x, y] = [a, b].map(|request| request.message.head.fields().collect::<Vec<_>>());
+    let is_same = |f: &Field<'_>, g: &Field<'_>| {
+        f.value == g.value && (f.name == g.name || f.name.eq_ignore_ascii_case(g.name))
     };
-    missing(x, y) + missing(y, x) + usize::from(a.message.body.kept != b.message.body.kept)
+    let lacks = |fields: &[Field<'_>], f| !fields.iter().any(|g| is_same(f, g));
+    let lacking = (0..x.len().max(y.len())).map(|at| match (x.get(at), y.get(at)) {
+        // The same client sends its fields in the same order: what is alike stands side by side.
+        (Some(f), Some(g)) if is_same(f, g) => 0,
+        (f, g) => [(f, &y), (g, &x)]
+            .into_iter()
+            .filter(|(field, others)| field.is_some_and(|field| lacks(others, field)))
+            .count(),
+    });
+    lacking.sum::<usize>() + usize::from(a.message.body.kept != b.message.body.kept)
 }
 
 /// The path of a target without its query, in which numbers and ids are all the same.
