@@ -12,7 +12,7 @@ use crate::model::{Direction, GapKind, Timestamp};
 
 use super::clock::{Moment, Now};
 use super::store::{Content, Held, Part};
-use super::stream::{Hole, Opening, Stream, first_byte};
+use super::stream::{Hole, NEAR, Opening, Stream, first_byte};
 use super::{Chunk, Connection, EndKind, Event, Piece, Stats};
 
 const BOTH: [Direction; 2] = [Direction::ClientToServer, Direction::ServerToClient];
@@ -139,30 +139,46 @@ impl Duplex {
         limits: &Limits,
         out: &mut Outlet<'_, F>,
     ) -> Taken {
-        if self.is_next(dir, segment) {
-            self.push_next(dir, segment, out);
-            return Taken::Alive;
+        match self.received_before_next(dir, segment) {
+            Some(received) => {
+                self.push_next(dir, segment, received, out);
+                Taken::Alive
+            }
+            None => self.push_any(dir, segment, now, limits, out),
         }
-        self.push_any(dir, segment, now, limits, out)
     }
 
-    /// Whether a segment is what nearly every one is: the next bytes of its direction, from an end
-    /// that has received all of the other one.
-    fn is_next(&self, dir: Direction, segment: &Segment<'_>) -> bool {
+    /// Where a segment is what nearly every one is, the next bytes of its direction or none, from an
+    /// end that had received only what was handed out of the other one: up to what offset.
+    fn received_before_next(&self, dir: Direction, segment: &Segment<'_>) -> Option<u64> {
         let flags = segment.flags;
         let is_plain = flags.ack && !flags.syn && !flags.fin && !flags.rst;
-        is_plain
+        let is_next = is_plain
             && segment.cut == 0
-            && !segment.payload.is_empty()
             && segment.vantage.settled.is_none()
-            && self.stream(dir).is_even_at(segment.seq)
-            && self.stream(dir.reverse()).is_even_at(segment.ack)
+            && self.stream(dir).even_at()? == segment.seq;
+        if !is_next {
+            return None;
+        }
+        let other = self.stream(dir.reverse());
+        let behind = u64::from(other.even_at()?.wrapping_sub(segment.ack));
+        (behind <= NEAR).then(|| other.next.checked_sub(behind))?
     }
 
-    /// Takes in a segment that [is next](Self::is_next).
-    fn push_next<F>(&mut self, dir: Direction, segment: &Segment<'_>, out: &mut Outlet<'_, F>) {
+    /// Takes in a segment that comes next, from an end that has received the other direction
+    /// [up to](Self::received_before_next) this offset.
+    fn push_next<F>(
+        &mut self,
+        dir: Direction,
+        segment: &Segment<'_>,
+        received: u64,
+        out: &mut Outlet<'_, F>,
+    ) {
         let (mine, other) = self.split(dir);
-        other.acknowledge_all();
+        other.acknowledge_to(received);
+        if segment.payload.is_empty() {
+            return;
+        }
         let offset = mine.next;
         mine.advance(segment.payload.len() as u64);
         out.chunk(segment.at, dir, offset, Piece::Data(segment.payload));

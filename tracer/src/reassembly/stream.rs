@@ -157,18 +157,18 @@ impl Stream {
         }
     }
 
-    /// Whether nothing is missing or waits, and its next byte has this number.
+    /// The number of its next byte, where nothing is missing or waits.
     #[inline]
-    pub(super) fn is_even_at(&self, seq: u32) -> bool {
+    pub(super) fn even_at(&self) -> Option<u32> {
         let (Base::Guessed(base) | Base::Opened(base)) = self.base else {
-            return false;
+            return None;
         };
-        seq == base.wrapping_add(self.next as u32)
-            && self.acked <= self.next
+        let is_even = self.acked <= self.next
             && self.fin == UNKNOWN
             && self.store.is_empty()
             && self.seen
-            && !self.ended
+            && !self.ended;
+        is_even.then(|| base.wrapping_add(self.next as u32))
     }
 
     /// Whether its next byte, or the `len` bytes handed out last, have this number.
@@ -222,10 +222,10 @@ impl Stream {
         offset
     }
 
-    /// The peer has received everything that was handed out.
+    /// The peer has received everything before this offset, which was handed out.
     #[inline]
-    pub(super) fn acknowledge_all(&mut self) {
-        self.acked = self.next;
+    pub(super) fn acknowledge_to(&mut self, offset: u64) {
+        self.acked = self.acked.max(offset);
     }
 
     /// Notes where the stream ends, the first time; `false` where that cannot be.

@@ -18,6 +18,8 @@ pub(super) struct Table<F> {
     slots: Vec<Option<Slot<F>>>,
     vacant: Vec<u32>,
     index: HashTable<u32>,
+    /// The connection that was found last.
+    last: u32,
     hasher: DefaultHashBuilder,
     pub(super) translations: Translations,
     /// Connections under way, by their last segment.
@@ -50,6 +52,7 @@ impl<F> Default for Table<F> {
             slots: Vec::new(),
             vacant: Vec::new(),
             index: HashTable::new(),
+            last: 0,
             hasher: DefaultHashBuilder::default(),
             translations: Translations::default(),
             open: Lru::default(),
@@ -61,12 +64,21 @@ impl<F> Default for Table<F> {
 
 impl<F> Table<F> {
     /// The connection of a segment.
-    pub(super) fn find(&self, segment: &Segment<'_>) -> Option<u32> {
+    pub(super) fn find(&mut self, segment: &Segment<'_>) -> Option<u32> {
         let ends = Ends::of(segment.src, segment.dst, namespace(segment));
-        let belongs = |slot: &u32| self.get(*slot).is_some_and(|slot| slot.ends() == ends);
-        self.index
+        // One that has several pairs of addresses is found by none of them here.
+        let is_known_by = |slot: &Slot<F>| slot.info.sights.is_none() && slot.ends() == ends;
+        let belongs = |slot: &u32| self.get(*slot).is_some_and(is_known_by);
+        // The packets of a connection often come one behind the other.
+        if belongs(&self.last) {
+            return Some(self.last);
+        }
+        let found = self
+            .index
             .find(self.hasher.hash_one(ends), belongs)
-            .copied()
+            .copied()?;
+        self.last = found;
+        Some(found)
     }
 
     /// A connection.
