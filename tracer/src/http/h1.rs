@@ -477,18 +477,19 @@ impl Side {
     }
 
     fn lost<'d>(&mut self, data: &'d [u8], cx: &mut Context<'_>) -> &'d [u8] {
-        let end = memchr(b'\n', data).map(|lf| lf + 1);
-        let (line, rest) = data.split_at(end.unwrap_or(data.len()));
-        self.count_junk(line.len(), cx);
-        let look = cx.limits.look;
-        if end.is_some() && self.buf.is_empty() {
+        if self.buf.is_empty() {
             // Nearly all lines are whole, and none of a message's.
-            let window = line.get(line.len().saturating_sub(look)..);
-            if start::find(self.dir, window.unwrap_or_default()).is_none() {
+            let (lines, rest) = data.split_at(start::lines_before(data));
+            if !lines.is_empty() {
+                self.count_junk(lines.len(), cx);
                 self.dropped |= !self.quiet;
                 return rest;
             }
         }
+        let end = memchr(b'\n', data).map(|lf| lf + 1);
+        let (line, rest) = data.split_at(end.unwrap_or(data.len()));
+        self.count_junk(line.len(), cx);
+        let look = cx.limits.look;
         self.buf.extend_from_slice(line);
         if end.is_some() {
             self.lost_line(cx);

@@ -138,6 +138,13 @@ pub(super) fn find(dir: Direction, line: &[u8]) -> Option<usize> {
     }
 }
 
+/// Bytes of the whole lines before the first in which [`find`] may find anything.
+pub(super) fn lines_before(bytes: &[u8]) -> usize {
+    let version = VERSION.find(bytes).unwrap_or(bytes.len());
+    let before = bytes.get(..version).unwrap_or_default();
+    memchr::memrchr(b'\n', before).map_or(0, |lf| lf + 1)
+}
+
 /// Whether a line can follow a start line: a header field, or the empty line.
 pub(super) fn may_follow(line: &[u8]) -> bool {
     if matches!(line, b"\r\n" | b"\n") {
@@ -210,10 +217,36 @@ fn is_status_line(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const REQUEST: Direction = Direction::ClientToServer;
     const RESPONSE: Direction = Direction::ServerToClient;
+
+    proptest! {
+        #[test]
+        fn no_line_that_is_stepped_over_begins_a_message(
+            lines in prop::collection::vec(
+                prop::sample::select(vec![
+                    "junk\n", "\r\n", "GET / HTTP/1.1\r\n", "xPOST /a HTTP/1.0\n", "HTTP/1.1\n",
+                    "HTTP/1.1 200 OK\r\n", "junk HTTP/1.1 403 No\r\n", "HTTP/1.", "GET /", "HTTP/2\n",
+                ]),
+                0..12,
+            ),
+        ) {
+            let bytes = lines.concat();
+            let (before, rest) = bytes.split_at(lines_before(bytes.as_bytes()));
+            prop_assert!(before.is_empty() || before.ends_with('\n'));
+            for line in before.split_inclusive('\n') {
+                prop_assert_eq!(find(REQUEST, line.as_bytes()), None);
+                prop_assert_eq!(find(RESPONSE, line.as_bytes()), None);
+            }
+            // The next one is that which may begin one, or has no end.
+            let next = rest.split_inclusive('\n').next().unwrap_or_default();
+            prop_assert!(next.contains("HTTP/1.") || !next.ends_with('\n'));
+        }
+    }
 
     #[test]
     fn methods_are_sorted_for_the_search() {
