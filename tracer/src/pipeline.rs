@@ -338,22 +338,25 @@ impl Pipeline {
             preflights.over(&exchange);
             let route = siblings.route(&exchange);
             let pace = route.map(|route| paces.count(&exchange, route, at));
+            let status = exchange.response.as_ref().map_or(0, |r| r.status);
+            let sampled = route.filter(|route| siblings.wants(*route, status, at));
+            if !is_selected && sampled.is_none() {
+                recent.add(exchange, at);
+                continue;
+            }
+            recent.add_copy(&exchange, at);
             if is_selected {
                 let packets = trails.as_mut().map(|t| t.take(conn)).unwrap_or_default();
-                let pace = pace.unwrap_or_default();
-                settling.add(exchange.clone(), pace, packets, *now);
-            } else if let Some(route) = route {
-                siblings.offer(&exchange, route, at, || {
-                    // With the handshake, where it is the first.
-                    let since = match exchange.index {
-                        0 => Timestamp::default(),
-                        _ => exchange.started_at(),
-                    };
-                    let trails = trails.as_ref();
-                    trails.map(|t| t.copy(conn, since)).unwrap_or_default()
-                });
+                settling.add(exchange, pace.unwrap_or_default(), packets, *now);
+            } else if let Some(route) = sampled {
+                // With the handshake, where it is the first.
+                let since = match exchange.index {
+                    0 => Timestamp::default(),
+                    _ => exchange.started_at(),
+                };
+                let packets = trails.as_ref().map(|t| t.copy(conn, since));
+                siblings.add(exchange, route, at, packets.unwrap_or_default());
             }
-            recent.add(exchange, at);
         }
         for (number, message, at) in desk.followed.drain(..) {
             settling.followed(number, message, at);

@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "bytes",
             "memo",
             "source",
             "decode",

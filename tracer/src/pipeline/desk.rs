@@ -11,6 +11,7 @@ use crate::reassembly::{Chunk, Connection, Event, Flow, Piece};
 use super::Options;
 use super::held::{Held, Spare};
 use super::past::Past;
+use super::recent::Linkable;
 use super::told::Opaque;
 
 /// What is kept of a connection after reassembly.
@@ -29,6 +30,7 @@ struct Conversation {
     http: Http,
     pairing: Pairing,
     held: Option<Held>,
+    linkable: Linkable,
     last: LastSelected,
     /// A message was read from it.
     speaks_http: bool,
@@ -212,9 +214,9 @@ impl Desk {
             return false;
         };
         let (status, at) = (response.status, answer.at);
-        let ends = (connection.client.ip(), connection.server.ip());
+        let (past, linkable) = (&mut around.past, &mut conversation.linkable);
         if !around.options.selection.rules_out(status)
-            || !around.past.is_content(ends, held.marks, status, at)
+            || !past.is_content(connection, linkable, held.marks, status, at)
         {
             return false;
         }

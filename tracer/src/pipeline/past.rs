@@ -1,7 +1,5 @@
 //! What is remembered of exchanges that are over.
 
-use std::net::IpAddr;
-
 use crate::http::brief::BriefRequest;
 use crate::limits::Limits;
 use crate::model::Timestamp;
@@ -9,7 +7,7 @@ use crate::reassembly::Connection;
 
 use super::paces::{Asker, PaceKey, Paces};
 use super::preflights::Preflights;
-use super::recent::Recent;
+use super::recent::{Linkable, Recent};
 use super::siblings::{Route, Siblings};
 
 /// The memory of a session: what a reported exchange is linked and compared with.
@@ -56,12 +54,13 @@ impl Past {
     /// Whether all that is to be remembered of an exchange is that there was one.
     pub(super) fn is_content(
         &self,
-        (client, server): (IpAddr, IpAddr),
+        connection: &Connection,
+        linkable: &mut Linkable,
         marks: Marks,
         status: u16,
         at: Timestamp,
     ) -> bool {
-        !self.siblings.wants(marks.route, status, at) && !self.recent.wants(client, server)
+        !self.siblings.wants(marks.route, status, at) && !self.recent.wants_of(connection, linkable)
     }
 
     /// Remembers that there was one.

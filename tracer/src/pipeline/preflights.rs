@@ -39,8 +39,8 @@ struct Asking<'a> {
     method: &'a [u8],
     target: &'a [u8],
     host: Option<&'a [u8]>,
-    forwarded_for: Option<&'a [u8]>,
-    origin: Option<&'a [u8]>,
+    asker: Asker<'a>,
+    origin: &'a [u8],
     user_agent: Option<&'a [u8]>,
 }
 
@@ -68,17 +68,18 @@ impl Preflights {
         if self.order.is_empty() {
             return;
         }
-        let asking = Asking {
+        let Some(origin) = request.value(b"origin") else {
+            return;
+        };
+        let key = self.key(Asking {
             method: request.method,
             target: request.target,
             host: request.host,
-            forwarded_for: request.forwarded_for,
-            origin: request.value(b"origin"),
+            asker: Asker::new(request.forwarded_for, peer),
+            origin,
             user_agent: request.value(b"user-agent"),
-        };
-        if let Some(key) = self.key(asking, peer) {
-            self.follow(key, at);
-        }
+        });
+        self.follow(key, at);
     }
 
     /// Takes in how a preflight was answered.
@@ -154,25 +155,24 @@ impl Preflights {
         self.key_of(request, method, exchange.client.addr.ip())
     }
 
+    /// `None` where there is no `Origin`: it has to do with no preflight.
     fn key_of(&self, request: &Request, method: &[u8], peer: IpAddr) -> Option<Key> {
         let head = &request.message.head;
-        let asking = Asking {
+        let origin = head.value("origin")?;
+        Some(self.key(Asking {
             method,
             target: request.target(),
             host: head.value("host"),
-            forwarded_for: head.value("x-forwarded-for"),
-            origin: head.value("origin"),
+            asker: Asker::new(head.value("x-forwarded-for"), peer),
+            origin,
             user_agent: head.value("user-agent"),
-        };
-        self.key(asking, peer)
+        }))
     }
 
-    /// `None` where there is no `Origin`: it has to do with no preflight.
-    fn key(&self, request: Asking<'_>, peer: IpAddr) -> Option<Key> {
-        let asker = Asker::new(request.forwarded_for, peer);
+    fn key(&self, request: Asking<'_>) -> Key {
         let url = (request.host, request.target);
-        let sender = (asker, request.user_agent, request.origin?);
-        Some(Key(self.hasher.hash_one((request.method, url, sender))))
+        let sender = (request.asker, request.user_agent, request.origin);
+        Key(self.hasher.hash_one((request.method, url, sender)))
     }
 }
 

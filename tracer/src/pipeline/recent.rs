@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 
 use crate::limits::Limits;
 use crate::model::{Exchange, Timestamp};
+use crate::reassembly::Connection;
 
 /// Exchanges in the order in which they were over. Past a bound the oldest go, and are counted.
 #[derive(Debug)]
@@ -47,6 +48,22 @@ struct Block {
     len: usize,
     first_started_at: Timestamp,
     last_over_at: Timestamp,
+}
+
+/// What is known of whether the exchanges of a connection can be linked with others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Linkable {
+    answer: bool,
+    /// How many addresses had been seen. No address is ever forgotten.
+    addresses: usize,
+}
+
+impl Linkable {
+    /// Whether the answer is still the same where so many addresses were seen. Past the bound on
+    /// them, nothing tells whether there are others.
+    fn holds(self, addresses: usize) -> bool {
+        self.answer || self.addresses == addresses && addresses < ADDRESSES
+    }
 }
 
 /// Exchanges in a block.
@@ -91,11 +108,33 @@ impl Recent {
         self.too_many_addresses || self.serving.contains(&client) || self.asking.contains(&server)
     }
 
+    /// As [`wants`](Self::wants), for the ends of a connection: asked anew only where that may have
+    /// changed.
+    pub(super) fn wants_of(&self, connection: &Connection, known: &mut Linkable) -> bool {
+        let addresses = self.asking.len() + self.serving.len();
+        // Under several addresses, a connection may come to be known by others.
+        if connection.sights.is_some() || !known.holds(addresses) {
+            let answer = self.wants(connection.client.ip(), connection.server.ip());
+            *known = Linkable { answer, addresses };
+        }
+        known.answer
+    }
+
     /// Adds one that was over at `at`, unless it can be linked with nothing.
     pub(super) fn add(&mut self, exchange: Exchange, at: Timestamp) {
-        if !self.wants(exchange.client.addr.ip(), exchange.server.addr.ip()) {
-            return;
+        if self.wants(exchange.client.addr.ip(), exchange.server.addr.ip()) {
+            self.keep(exchange, at);
         }
+    }
+
+    /// As [`add`](Self::add), where somebody else keeps it too.
+    pub(super) fn add_copy(&mut self, exchange: &Exchange, at: Timestamp) {
+        if self.wants(exchange.client.addr.ip(), exchange.server.addr.ip()) {
+            self.keep(exchange.clone(), at);
+        }
+    }
+
+    fn keep(&mut self, exchange: Exchange, at: Timestamp) {
         let bytes = cost(&exchange);
         self.bytes += bytes;
         let started_at = exchange.started_at();

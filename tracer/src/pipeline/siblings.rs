@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
+use wide::u8x16;
 
+use crate::bytes::places;
 use crate::model::{Exchange, Field, Owner, Packet, Timestamp};
 
 /// The sample.
@@ -101,21 +103,17 @@ impl Siblings {
         (200..400).contains(&status) && self.routes.get(&route).is_none_or(|kept| !kept.rests(at))
     }
 
-    /// Offers an exchange that was not refused; `packets` is asked for its packets if it is taken.
-    pub(super) fn offer(
+    /// Adds an exchange that [is wanted](Self::wants), with its packets where an output wants them.
+    pub(super) fn add(
         &mut self,
-        exchange: &Exchange,
+        exchange: Exchange,
         route: Route,
         at: Timestamp,
-        packets: impl FnOnce() -> Vec<Packet>,
+        packets: Vec<Packet>,
     ) {
-        let status = exchange.response.as_ref().map_or(0, |r| r.status);
-        if !self.wants(route, status, at) {
-            return;
-        }
         let sample = Sample {
-            exchange: Arc::new(exchange.clone()),
-            packets: packets(),
+            exchange: Arc::new(exchange),
+            packets,
             at,
             is_named: false,
         };
@@ -195,20 +193,26 @@ struct Path<'a>(&'a [u8]);
 
 impl std::hash::Hash for Path<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let end = memchr::memchr2(b'?', b'#', self.0);
-        let path = self.0.get(..end.unwrap_or(self.0.len()));
+        let target = self.0;
+        let [slash, query, fragment] = [b'/', b'?', b'#'].map(|byte| u8x16::new([byte; 16]));
+        let ends = places(target, |byte, _| {
+            byte.cmp_eq(slash) | byte.cmp_eq(query) | byte.cmp_eq(fragment)
+        });
         let mut at = 0;
         // What lies between ids is written at once, which is quicker.
         let mut from = 0;
-        for segment in path.unwrap_or_default().split(|b| *b == b'/') {
-            if is_id(segment) {
-                state.write(self.0.get(from..at).unwrap_or_default());
+        for end in ends.chain(std::iter::once(target.len())) {
+            if is_id(target.get(at..end).unwrap_or_default()) {
+                state.write(target.get(from..at).unwrap_or_default());
                 state.write_u8(b'*');
-                from = at + segment.len();
+                from = end;
             }
-            at += segment.len() + 1;
+            if target.get(end) != Some(&b'/') {
+                state.write(target.get(from..end).unwrap_or_default());
+                break;
+            }
+            at = end + 1;
         }
-        state.write(self.0.get(from..at - 1).unwrap_or_default());
     }
 }
 
@@ -232,7 +236,7 @@ mod tests {
             let exchange = passed(target, extra);
             let at = testing::START.plus(Duration::from_secs(seconds));
             let route = siblings.route(&exchange).unwrap();
-            siblings.offer(&exchange, route, at, Vec::new);
+            siblings.add(exchange, route, at, Vec::new());
         };
         offer("/orders/1", "Cookie: a\r\nX-Two: b\r\n", 0);
         offer("/orders/2", "Cookie: a\r\n", 1);
@@ -250,7 +254,10 @@ mod tests {
         let mut siblings = Siblings::new(1);
         let offer = |siblings: &mut Siblings, exchange: Exchange| {
             let route = siblings.route(&exchange).unwrap();
-            siblings.offer(&exchange, route, testing::START, Vec::new);
+            let status = exchange.response.as_ref().unwrap().status;
+            if siblings.wants(route, status, testing::START) {
+                siblings.add(exchange, route, testing::START, Vec::new());
+            }
         };
         offer(&mut siblings, testing::refused_post());
         let of = |siblings: &mut Siblings, exchange: Exchange| {
@@ -271,7 +278,7 @@ mod tests {
         let mut siblings = Siblings::new(1);
         let exchange = passed("/a", "");
         let route = siblings.route(&exchange);
-        siblings.offer(&exchange, route.unwrap(), testing::START, Vec::new);
+        siblings.add(exchange.clone(), route.unwrap(), testing::START, Vec::new());
         let mut ask = |pid: u32, is_final: bool| {
             let owner = testing::owner("nginx", pid, OwnerQuality::Exact);
             let name = |_: &Exchange| ([None, Some(owner.clone())], is_final);
