@@ -51,8 +51,11 @@ impl Pcap {
         let Some((header, rest)) = bytes.split_at_checked(self.packet_header) else {
             return Ok(Step::Need(self.packet_header));
         };
-        let field = |at| self.order.u32_at(header, at).unwrap_or_default();
-        let captured = field(8) as usize;
+        let [seconds, fraction, captured, on_wire, ..] = *header.as_chunks().0 else {
+            return Ok(Step::Need(self.packet_header));
+        };
+        let number = |raw| self.order.u32_of(raw);
+        let captured = number(captured) as usize;
         let whole = self.packet_header.saturating_add(captured);
         if whole > BUFFER {
             return Err(format!("a packet of {captured} bytes"));
@@ -60,11 +63,12 @@ impl Pcap {
         let Some(data) = rest.get(..captured) else {
             return Ok(Step::Need(whole));
         };
-        let nanos = u64::from(field(0)) * 1_000_000_000 + u64::from(field(4)) * self.fraction;
+        let fraction = u64::from(number(fraction)) * self.fraction;
+        let nanos = u64::from(number(seconds)) * 1_000_000_000 + fraction;
         sink(Record::Packet(Frame {
             at: Timestamp::from_nanos(nanos),
             link_type: self.link_type,
-            wire_len: wire_len(field(12), data),
+            wire_len: wire_len(number(on_wire), data),
             data,
             vantage: Vantage::default(),
         }));
