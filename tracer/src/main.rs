@@ -161,7 +161,7 @@ fn read(arguments: &Read) -> Result<Ending> {
     writer.start(&about(Mode::Read, names, ports, filter));
     let mut session = session(pipeline, writer, limit, capture.count)?;
     for file in &capture.files {
-        match open(file) {
+        match open(file).and_then(|source| ahead(source, limit.threads())) {
             Ok(mut source) => {
                 session.progress.of(&source);
                 session.drive_file(&mut source);
@@ -186,6 +186,20 @@ fn open(file: &Path) -> Result<CaptureFile, tracer403::source::SourceError> {
             CaptureFile::from_reader(&name, Box::new(opened))
         }
     }
+}
+
+/// Bytes of the smallest file that is worth a thread of its own.
+const READ_AHEAD: u64 = 4 << 20;
+
+/// Reads a file ahead of its records, where there may be another thread.
+fn ahead(
+    mut file: CaptureFile,
+    threads: usize,
+) -> Result<CaptureFile, tracer403::source::SourceError> {
+    if threads > 1 && file.len().is_some_and(|len| len >= READ_AHEAD) {
+        file.read_ahead()?;
+    }
+    Ok(file)
 }
 
 fn schema() -> Result<Ending> {

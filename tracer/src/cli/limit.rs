@@ -32,8 +32,8 @@ pub struct LimitArgs {
     #[arg(long = "limit-idle", value_name = "TIME", value_parser = units::duration)]
     idle: Option<Duration>,
 
-    /// Threads; with a second one, cases are judged and written while the next ones are read
-    /// [default: one for each core]
+    /// Threads; with a second one, files are read ahead, and cases are judged and written while the
+    /// next ones are read [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

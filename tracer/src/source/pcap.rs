@@ -4,6 +4,7 @@
 //! does not grow with the file, and a fault has its exact offset, none of which a general parser
 //! gives. A file's lengths are believed only as far as the bytes are there.
 
+mod ahead;
 mod classic;
 mod comment;
 mod input;
@@ -65,6 +66,16 @@ impl CaptureFile {
     pub fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Self, SourceError> {
         let input = Input::new(reader).map_err(|source| read_error(name, source))?;
         Self::start(name, input, None)
+    }
+
+    /// Has the rest of the file read, and its compression removed, on another thread: some 1 MiB
+    /// ahead of the records that are handed out, which stay the same.
+    ///
+    /// # Errors
+    /// [`SourceError::Read`] where there can be no such thread.
+    pub fn read_ahead(&mut self) -> Result<(), SourceError> {
+        let started = self.window.read_ahead();
+        started.map_err(|source| read_error(&self.path, source))
     }
 
     /// Bytes of the file (compressed, where it is) read so far.

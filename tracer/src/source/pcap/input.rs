@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::ahead::{Ahead, Full};
+
 /// Size of the buffer, in bytes, and so of the largest record that is read as a packet. libpcap
 /// captures at most 256 KiB of a packet.
 pub(super) const BUFFER: usize = 1 << 20;
@@ -137,6 +139,8 @@ impl Read for Counted {
 /// beginning of one that is not whole yet is moved, once per refill.
 pub(super) struct Window {
     input: Input,
+    /// Where the input is read on another thread.
+    ahead: Option<Ahead>,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -148,11 +152,24 @@ impl Window {
     pub(super) fn new(input: Input) -> Self {
         Self {
             input,
+            ahead: None,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             start: 0,
             end: 0,
             offset: 0,
         }
+    }
+
+    /// Has the rest of the input read on another thread.
+    ///
+    /// # Errors
+    /// Where there can be none; nothing more can be read then.
+    pub(super) fn read_ahead(&mut self) -> io::Result<()> {
+        if self.ahead.is_none() {
+            let reader = std::mem::replace(&mut self.input.reader, Box::new(io::empty()));
+            self.ahead = Some(Ahead::start(reader)?);
+        }
+        Ok(())
     }
 
     /// What was read and not consumed.
@@ -191,6 +208,21 @@ impl Window {
     /// before. Takes more where more is there, and never waits for it.
     pub(super) fn fill(&mut self, need: usize) -> io::Result<bool> {
         let need = need.min(BUFFER);
+        if let Some(ahead) = &mut self.ahead {
+            while self.end - self.start < need {
+                let Some(Full { mut buffer, end }) = ahead.next()? else {
+                    return Ok(false);
+                };
+                let left = self.buffer.get(self.start..self.end).unwrap_or_default();
+                self.start = BUFFER - left.len();
+                if let Some(room) = buffer.get_mut(self.start..BUFFER) {
+                    room.copy_from_slice(left);
+                }
+                self.end = end;
+                ahead.give_back(std::mem::replace(&mut self.buffer, buffer));
+            }
+            return Ok(true);
+        }
         // What is left is less than a record, so this moves little.
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;

@@ -265,21 +265,53 @@ fn says_what_a_file_is_that_is_no_capture() {
 
 #[test]
 fn a_failing_disk_is_not_a_damaged_file() {
-    struct Failing(Cursor<Vec<u8>>);
-    impl Read for Failing {
-        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            match self.0.read(buf)? {
-                0 => Err(io::Error::other("no medium")),
-                n => Ok(n),
-            }
-        }
-    }
     for file in [sample_pcap(), gzip(&sample_pcap())[..40].to_vec()] {
-        let outcome = read_from(Box::new(Failing(Cursor::new(file))));
+        let outcome = read_from(Box::new(Cursor::new(file).chain(Failing)));
         assert!(
             matches!(outcome.error, Some(SourceError::Read { .. })),
             "{outcome:?}"
         );
+    }
+}
+
+#[test]
+fn what_is_read_ahead_is_the_same() {
+    let order = Endian::Little;
+    let large = large_pcap();
+    let mut skipping = section(order);
+    skipping.extend(interface(order, 1, 0, &[9], 0));
+    skipping.extend(order.block(0x4000_0bad, &vec![0; 3 << 20]));
+    skipping.extend(enhanced(order, 0, 5, &[1], &[]));
+    let largest = pcap(
+        [1, 900_000, 1_040_000, 3]
+            .into_iter()
+            .map(|len| vec![7; len]),
+    );
+    let zipped = gzip(&large);
+    let cut = |file: &[u8], by| file[..file.len() - by].to_vec();
+    for file in [
+        sample_pcap(),
+        sample_pcapng(),
+        cut(&large, 1),
+        cut(&zipped, 9_000),
+        [&large[..], &[0xff; 40]].concat(),
+        large,
+        zipped,
+        skipping,
+        largest,
+    ] {
+        for failing in [false, true] {
+            let reader = || -> Box<dyn Read + Send> {
+                let file = Cursor::new(file.clone());
+                match failing {
+                    true => Box::new(file.chain(Failing)),
+                    false => Box::new(file),
+                }
+            };
+            let (here, ahead) = (read_from(reader()), read_ahead_from(reader()));
+            assert!(here.packets == ahead.packets);
+            assert_eq!(format!("{:?}", here.error), format!("{:?}", ahead.error));
+        }
     }
 }
 
@@ -454,9 +486,31 @@ fn read(file: &[u8]) -> Outcome {
     read_from(Box::new(Cursor::new(file.to_vec())))
 }
 
+/// There is nothing to be had from it.
+struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("no medium"))
+    }
+}
+
 fn read_from(reader: Box<dyn Read + Send>) -> Outcome {
+    outcome_of(CaptureFile::from_reader("test", reader))
+}
+
+fn read_ahead_from(reader: Box<dyn Read + Send>) -> Outcome {
+    outcome_of(
+        CaptureFile::from_reader("test", reader).and_then(|mut file| {
+            file.read_ahead()?;
+            Ok(file)
+        }),
+    )
+}
+
+fn outcome_of(file: Result<CaptureFile, SourceError>) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut file = match CaptureFile::from_reader("test", reader) {
+    let mut file = match file {
         Ok(file) => file,
         Err(error) => {
             outcome.error = Some(error);
