@@ -23,6 +23,7 @@ use tracer403::limits::Limits;
 use tracer403::output::{self, Mode, json};
 use tracer403::pipeline::{self, Baseline, Judge, Pipeline};
 use tracer403::ports::Ports;
+use tracer403::select::Selection;
 use tracer403::source::Source;
 use tracer403::source::pcap::CaptureFile;
 use writer::{Press, Writer};
@@ -227,11 +228,12 @@ fn parts(
 ) -> Result<(Pipeline, Writer)> {
     let limits = limit.limits(output.body_bytes());
     let outputs = sinks::open(output, &limits)?;
-    let baseline = baseline(&verdict.baselines, &limits)?;
+    let selection = filter.selection();
+    let baseline = baseline(&verdict.baselines, &limits, &selection)?;
     let options = pipeline::Options {
         limits,
         ports: ports.cloned(),
-        selection: filter.selection(),
+        selection,
         fingerprints: Arc::new(fingerprints_command::table(
             verdict.fingerprints.as_deref(),
         )?),
@@ -260,10 +262,11 @@ fn session(
     })
 }
 
-/// The requests that passed in these captures.
-fn baseline(files: &[PathBuf], limits: &Limits) -> Result<Baseline> {
+/// The requests that passed in these captures, with which those that are selected are compared.
+fn baseline(files: &[PathBuf], limits: &Limits, selection: &Selection) -> Result<Baseline> {
     let mut pipeline = Pipeline::new(pipeline::Options {
         limits: limits.clone(),
+        selection: selection.clone(),
         ..pipeline::Options::default()
     });
     for file in files {

@@ -107,7 +107,7 @@ impl Pipeline {
             waiting: Waiting::default(),
             owners: Owners::new(options.limits.owners),
             losses: Losses::default(),
-            past: Past::new(&options.limits),
+            past: Past::new(&options),
             told: Told::default(),
             left_out_until: None,
             judge: Judge::new(&options),
@@ -122,7 +122,8 @@ impl Pipeline {
         }
     }
 
-    /// A pipeline that compares refused requests also with those that passed in another session.
+    /// A pipeline that compares refused requests also with those that passed in another session, of the
+    /// methods that were selected there.
     pub fn with_baseline(options: Options, baseline: Baseline) -> Self {
         let mut pipeline = Self::new(options);
         pipeline.past.siblings = baseline.0;
@@ -338,8 +339,7 @@ impl Pipeline {
             preflights.over(&exchange);
             let route = siblings.route(&exchange);
             let pace = route.map(|route| paces.count(&exchange, route, at));
-            let status = exchange.response.as_ref().map_or(0, |r| r.status);
-            let sampled = route.filter(|route| siblings.wants(*route, status, at));
+            let sampled = route.filter(|route| siblings.wants_of(&exchange, *route, at));
             if !is_selected && sampled.is_none() {
                 recent.add(exchange, at);
                 continue;

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_came_before_within_the_time_counts() {
-        let (mut paces, siblings) = (Paces::default(), Siblings::new(8));
+        let (mut paces, siblings) = (Paces::default(), Siblings::new(8, Vec::new()));
         let refused = testing::refused_post();
         let mut passed = refused.clone();
         passed.response.as_mut().unwrap().status = 200;

@@ -1,10 +1,10 @@
 //! What is remembered of exchanges that are over.
 
 use crate::http::brief::BriefRequest;
-use crate::limits::Limits;
 use crate::model::Timestamp;
 use crate::reassembly::Connection;
 
+use super::Options;
 use super::paces::{Asker, PaceKey, Paces};
 use super::preflights::Preflights;
 use super::recent::{Linkable, Recent};
@@ -23,15 +23,21 @@ pub(super) struct Past {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Marks {
     route: Route,
+    /// Whether refused requests may be compared with it.
+    is_comparable: bool,
     pace: PaceKey,
 }
 
 impl Past {
     /// Nothing is remembered yet.
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(
+        Options {
+            limits, selection, ..
+        }: &Options,
+    ) -> Self {
         Self {
             recent: Recent::new(limits),
-            siblings: Siblings::new(limits.routes),
+            siblings: Siblings::new(limits.routes, selection.request_methods()),
             paces: Paces::default(),
             preflights: Preflights::default(),
         }
@@ -47,6 +53,7 @@ impl Past {
         let asker = Asker::new(request.forwarded_for, connection.client.ip());
         Marks {
             route,
+            is_comparable: self.siblings.compares(request.method),
             pace: self.paces.key(asker, route),
         }
     }
@@ -60,7 +67,8 @@ impl Past {
         status: u16,
         at: Timestamp,
     ) -> bool {
-        !self.siblings.wants(marks.route, status, at) && !self.recent.wants_of(connection, linkable)
+        let is_sampled = marks.is_comparable && self.siblings.wants(marks.route, status, at);
+        !is_sampled && !self.recent.wants_of(connection, linkable)
     }
 
     /// Remembers that there was one.

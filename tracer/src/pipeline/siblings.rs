@@ -20,6 +20,9 @@ pub(super) struct Siblings {
     /// Routes in the order in which they were first seen: past the bound the oldest goes.
     order: VecDeque<Route>,
     hasher: DefaultHashBuilder,
+    /// Methods of requests that may be reported: no others are compared with any. All where there are
+    /// none.
+    methods: Vec<String>,
     limit: usize,
 }
 
@@ -72,9 +75,11 @@ const EACH: usize = 2;
 const REST: Duration = Duration::from_millis(200);
 
 impl Siblings {
-    /// An empty sample of at most so many routes.
-    pub(super) fn new(limit: usize) -> Self {
+    /// An empty sample of at most so many routes, of requests with these methods; with any where there
+    /// are none.
+    pub(super) fn new(limit: usize, methods: Vec<String>) -> Self {
         Self {
+            methods,
             routes: HashMap::new(),
             order: VecDeque::new(),
             hasher: DefaultHashBuilder::default(),
@@ -98,9 +103,22 @@ impl Siblings {
         Route(self.hasher.hash_one((port, method, host, Path(target))))
     }
 
+    /// Whether a refused request with this method may ask for its like.
+    pub(super) fn compares(&self, method: &[u8]) -> bool {
+        let is_it = |name: &String| name.as_bytes() == method;
+        self.methods.is_empty() || self.methods.iter().any(is_it)
+    }
+
     /// Whether an exchange with this status, over at `at`, would be taken.
     pub(super) fn wants(&self, route: Route, status: u16, at: Timestamp) -> bool {
         (200..400).contains(&status) && self.routes.get(&route).is_none_or(|kept| !kept.rests(at))
+    }
+
+    /// Whether an exchange of this route, over at `at`, would be taken.
+    pub(super) fn wants_of(&self, exchange: &Exchange, route: Route, at: Timestamp) -> bool {
+        let request = exchange.request.as_deref();
+        let status = exchange.response.as_ref().map_or(0, |r| r.status);
+        request.is_some_and(|r| self.compares(r.method())) && self.wants(route, status, at)
     }
 
     /// Adds an exchange that [is wanted](Self::wants), with its packets where an output wants them.
@@ -230,8 +248,21 @@ mod tests {
     use crate::testing;
 
     #[test]
+    fn what_no_reported_request_is_like_is_not_wanted() {
+        let wanted = |methods: &[&str]| {
+            let methods = methods.iter().map(|&name| name.to_owned()).collect();
+            let siblings = Siblings::new(8, methods);
+            let exchange = passed("/orders/1", "");
+            let route = siblings.route(&exchange).unwrap();
+            siblings.wants_of(&exchange, route, testing::START)
+        };
+        assert!(wanted(&["PUT", "POST"]) && wanted(&[]));
+        assert!(!wanted(&["PUT"]));
+    }
+
+    #[test]
     fn the_most_alike_of_the_same_route_comes_first() {
-        let mut siblings = Siblings::new(8);
+        let mut siblings = Siblings::new(8, Vec::new());
         let mut offer = |target: &str, extra: &str, seconds| {
             let exchange = passed(target, extra);
             let at = testing::START.plus(Duration::from_secs(seconds));
@@ -251,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_no_sibling_and_routes_are_bounded() {
-        let mut siblings = Siblings::new(1);
+        let mut siblings = Siblings::new(1, Vec::new());
         let offer = |siblings: &mut Siblings, exchange: Exchange| {
             let route = siblings.route(&exchange).unwrap();
             let status = exchange.response.as_ref().unwrap().status;
@@ -275,7 +306,7 @@ mod tests {
 
     #[test]
     fn owners_are_named_until_that_is_final() {
-        let mut siblings = Siblings::new(1);
+        let mut siblings = Siblings::new(1, Vec::new());
         let exchange = passed("/a", "");
         let route = siblings.route(&exchange);
         siblings.add(exchange.clone(), route.unwrap(), testing::START, Vec::new());
