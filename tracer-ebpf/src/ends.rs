@@ -7,8 +7,8 @@
 //! listening socket, and may bring the first request.
 
 use aya_ebpf::programs::sk_buff::SkBuff;
+use tracer_common::HOOK_EGRESS;
 use tracer_common::hold::Ends;
-use tracer_common::{AF_INET, AF_INET6, HOOK_EGRESS};
 
 use crate::headers::Headers;
 use crate::packet::{self, Place};
@@ -58,7 +58,6 @@ pub fn of(skb: &SkBuff, headers: &Headers, hook: u32, place: Place, is_from_serv
         netns,
         client_port: client.port,
         server_port: server.port,
-        family: if headers.is_v4 { AF_INET } else { AF_INET6 } as u16,
         padding: 0,
     }
 }

@@ -144,7 +144,7 @@ pub fn left_out(slot: &Slot, thread: u64) {
     // SAFETY: as in `tell`.
     unsafe {
         (&raw mut (*record).kind).write(KIND_TALK);
-        (&raw mut (*record).family).write(slot.ends().family.into());
+        (&raw mut (*record).family).write(slot.ends().family());
         (&raw mut (*record).at_ns).write(slot.record().at_ns);
         (&raw mut (*record).cookie).write(slot.record().cookie);
         (&raw mut (*record).pid).write((thread >> 32) as u32);

@@ -1,5 +1,7 @@
 //! The ends of a connection, and where its slot is looked for.
 
+use crate::{AF_INET, AF_INET6};
+
 /// The ends of a connection, by which it is known.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +16,8 @@ pub struct Ends {
     pub client_port: u16,
     /// The server's port.
     pub server_port: u16,
-    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
-    pub family: u16,
     /// 0.
-    pub padding: u16,
+    pub padding: u32,
 }
 
 /// 64-bit words of [`Ends`].
@@ -42,9 +42,20 @@ impl Ends {
         netns: 0,
         client_port: 0,
         server_port: 0,
-        family: 0,
         padding: 0,
     };
+
+    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
+    ///
+    /// By the addresses: no two hosts have some of IPv6 of which only the first word is not zero.
+    #[inline(always)]
+    pub fn family(&self) -> u32 {
+        let behind = |[_, second, third, last]: [u32; 4]| second | third | last;
+        match behind(self.client) | behind(self.server) {
+            0 => AF_INET,
+            _ => AF_INET6,
+        }
+    }
 
     /// Where these are filed, in one of so many sets. The keys are random: so nobody can choose
     /// addresses and ports of which many come into one set.
@@ -122,6 +133,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_addresses_tell_their_family() {
+        assert_eq!(ends(1).family(), AF_INET);
+        let loopback = Ends {
+            client: [0, 0, 0, 1_u32.to_be()],
+            server: [0, 0, 0, 1_u32.to_be()],
+            ..Ends::NONE
+        };
+        assert_eq!(loopback.family(), AF_INET6);
+    }
+
+    #[test]
     fn every_part_of_the_ends_counts() {
         let one = ends(1);
         let others = [
@@ -138,7 +160,6 @@ pub(super) mod tests {
                 client_port: 1,
                 ..one
             },
-            Ends { family: 1, ..one },
         ];
         assert!(one.are(&ends(1)));
         for other in others {

@@ -136,7 +136,7 @@ fn load_with(
         .override_global(global::UNIX_ADDRESS_NAME, &unix_address_name, true)
         .map_max_entries(EVENTS, ring_bytes)
         .map_max_entries(SETS, sets)
-        .map_max_entries(SLOTS, sets * WAYS)
+        .map_max_entries(SLOTS, sets.saturating_mul(WAYS))
         .load(&object)
         .map_err(|error| error.to_string())?;
     let packets = load_packet_probes(&mut ebpf, target);
@@ -432,7 +432,7 @@ mod tests {
                 }
                 // Other kernels walk other ways: the limit is a million. Not told before Linux 5.16.
                 let walked = program.info().unwrap().verified_instruction_count();
-                assert!(walked.unwrap_or(0) < 500_000, "{name}: {walked:?}");
+                assert!(walked.unwrap_or(0) < 600_000, "{name}: {walked:?}");
             }
         }
     }
