@@ -70,9 +70,9 @@ impl Ends {
             sum = sum.wrapping_add(word.wrapping_mul(keys(at)));
         }
         // The tag is of bits that the sum mixes less.
-        let mixed = (sum ^ sum >> 32).wrapping_mul(keys(0));
+        let mixed = (sum ^ (sum >> 32)).wrapping_mul(keys(0));
         Home {
-            set: ((mixed >> 32) * u64::from(sets) >> 32) as u32,
+            set: (((mixed >> 32) * u64::from(sets)) >> 32) as u32,
             tag: (mixed >> 16) as u16 | 1,
         }
     }
@@ -81,11 +81,8 @@ impl Ends {
     #[inline(always)]
     pub fn are(&self, other: &Self) -> bool {
         let (own, other) = (self.words(), other.words());
-        let mut differ = 0;
-        for at in 0..ENDS_WORDS {
-            differ |= own[at] ^ other[at];
-        }
-        differ == 0
+        let pairs = own.iter().zip(&other);
+        pairs.fold(0, |all, (own, other)| all | (own ^ other)) == 0
     }
 
     #[inline(always)]
