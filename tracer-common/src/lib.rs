@@ -78,7 +78,7 @@ pub mod global {
     pub const HOLD_BYTES: &str = "HOLD_BYTES";
     /// `u32`: how many sets of slots there are.
     pub const HOLD_SETS: &str = "HOLD_SETS";
-    /// `[u64; 6]`: random keys, odd, under which [`hold::Ends`] are filed.
+    /// `[u64; 6]`: random keys, odd, under which [`hold::Ends`](crate::hold::Ends) are filed.
     pub const HOLD_KEYS: &str = "HOLD_KEYS";
     /// `[u64; 16]`: a bit for each status that is wanted, bit `status % 64` of word `status / 64`.
     pub const STATUSES: &str = "STATUSES";

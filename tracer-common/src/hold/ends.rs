@@ -45,7 +45,7 @@ impl Ends {
         padding: 0,
     };
 
-    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
+    /// [`AF_INET`] or [`AF_INET6`].
     ///
     /// By the addresses: no two hosts have some of IPv6 of which only the first word is not zero.
     #[inline(always)]
