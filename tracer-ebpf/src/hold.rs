@@ -85,7 +85,7 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
     }
     let ends = ends::of(skb, &headers, hook, place, is_from_server);
     let home = slots::home(&ends);
-    let mut slot = slots::find(&ends, home);
+    let slot = slots::find(&ends, home);
     emit::count(counter::PACKETS);
     let mut hands = Hands {
         skb,
@@ -96,11 +96,10 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
         longest: 0,
         settled: Settled::UNKNOWN,
     };
-    if slot == slots::NONE {
-        if syn || segment.len == 0 {
-            return AS_IT_IS;
-        }
-        if is_from_server {
+    let slot = match slot {
+        Some(slot) => slot,
+        None if syn || segment.len == 0 => return AS_IT_IS,
+        None if is_from_server => {
             // Its request was not held.
             let is_wanted = |status| wants_status(status) || is_error(status);
             if !status(hands.start(segment.payload_at)).is_some_and(is_wanted) {
@@ -109,14 +108,13 @@ pub fn take(skb: &SkBuff, hook: u32, link: u32, place: Place) -> Option<Shipped>
             emit::count(counter::UNHELD);
             return AS_IT_IS;
         }
-        slot = slots::give(&ends, home);
-        if slot == slots::NONE {
-            emit::count(counter::HOLD_FULL);
-            return AS_IT_IS;
-        }
-    }
-    let Some(slot) = slots::at(slot) else {
-        return AS_IT_IS;
+        None => match slots::give(&ends, home) {
+            Some(slot) => slot,
+            None => {
+                emit::count(counter::HOLD_FULL);
+                return AS_IT_IS;
+            }
+        },
     };
     // SAFETY: map values stay mapped while a program runs. That another CPU works on the same one is
     // what the halves of a slot are made for.

@@ -25,66 +25,50 @@ pub fn home(ends: &Ends) -> Home {
     ends.home(hold_key, HOLD_SETS.load())
 }
 
-/// No slot's number.
-pub const NONE: u32 = u32::MAX;
-
-/// A slot. In one place, for a number from wherever: so the ways to it are one to the verifier.
+/// The slot of a connection.
 #[inline(always)]
-pub fn at(slot: u32) -> Option<NonNull<Slot>> {
-    NonNull::new(SLOTS.get_ptr_mut(slot)?)
-}
-
-/// The slot of a connection; [`NONE`] where it has none.
-#[inline(always)]
-pub fn find(ends: &Ends, home: Home) -> u32 {
-    let Some(set) = SETS.get_ptr(home.set) else {
-        return NONE;
-    };
+pub fn find(ends: &Ends, home: Home) -> Option<NonNull<Slot>> {
+    let set = SETS.get_ptr(home.set)?;
     // SAFETY: map values stay mapped while a program runs; what another CPU writes meanwhile is a
     // tag, whole.
-    let set = unsafe { &*set };
-    let Some(way) = set.find(home.tag) else {
-        return NONE;
-    };
-    let number = set.slot(way);
-    match SLOTS.get_ptr(number) {
-        // SAFETY: a map value. While another CPU gives it away its tag is none.
-        Some(slot) if unsafe { (*slot).ends().are(ends) } => number,
-        _ => NONE,
+    let slot = unsafe { (*set).slot((*set).find(home.tag)?) };
+    let slot = SLOTS.get_ptr_mut(slot)?;
+    // SAFETY: a map value. While another CPU gives it away its tag is none.
+    match unsafe { (*slot).ends().are(ends) } {
+        true => NonNull::new(slot),
+        false => None,
     }
 }
 
 /// Gives a slot to a new connection; that of the one in its set which used it least lately, if all are
-/// taken. [`NONE`] while another CPU does so in the same set, and where the set has its tag: then there
+/// taken. `None` while another CPU does so in the same set, and where the set has its tag: then there
 /// is no room for it.
 #[inline(always)]
-pub fn give(ends: &Ends, home: Home) -> u32 {
-    let Some(set) = SETS.get_ptr_mut(home.set) else {
-        return NONE;
-    };
+pub fn give(ends: &Ends, home: Home) -> Option<NonNull<Slot>> {
+    let set = SETS.get_ptr_mut(home.set)?;
     // SAFETY: a map value; see `Turn`.
     let turn = unsafe { Turn::take(&raw mut (*set).busy) };
-    let mut slot = NONE;
-    if turn.is_ours {
+    let slot = if turn.is_ours {
         // SAFETY: a map value, which nobody else changes now.
-        slot = give_in(unsafe { &mut *set }, ends, home).unwrap_or(NONE);
-    }
+        give_in(unsafe { &mut *set }, ends, home)
+    } else {
+        None
+    };
     turn.end();
     slot
 }
 
 #[inline(always)]
-fn give_in(set: &mut Set, ends: &Ends, home: Home) -> Option<u32> {
+fn give_in(set: &mut Set, ends: &Ends, home: Home) -> Option<NonNull<Slot>> {
     // SAFETY: a map value.
     let age = |slot| SLOTS.get_ptr(slot).map(|slot| unsafe { (*slot).age() });
     let way = set.choose(home.tag, next_slot, age)?;
-    let number = set.slot(way);
-    let slot = SLOTS.get_ptr_mut(number)?;
+    let slot = SLOTS.get_ptr_mut(set.slot(way))?;
     set.put(way, 0);
     // SAFETY: a map value, which nobody finds now, and a helper that takes nothing.
     unsafe { (*slot).give(ends, bpf_ktime_get_ns()) };
     set.put(way, home.tag);
-    Some(number)
+    NonNull::new(slot)
 }
 
 /// The slots that came into sets. Written in turns.

@@ -4,7 +4,7 @@ use crate::{AF_INET, AF_INET6};
 
 /// The ends of a connection, by which it is known.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ends {
     /// The client's address, in network order; IPv4 in the first word.
     pub client: [u32; 4],
@@ -111,7 +111,7 @@ pub(super) mod tests {
         Ends {
             client: [n.to_be(), 0, 0, 0],
             server_port: 80,
-            ..Ends::default()
+            ..Ends::NONE
         }
     }
 

@@ -14,7 +14,8 @@ impl Room {
     /// Bytes that can be chosen: a power of two from this on, so that an offset is kept within them
     /// by a mask that the verifier follows.
     pub const BYTES_MIN: u32 = 1 << 10;
-    /// Up to this: twice what servers take of a head by default (nginx's `large_client_header_buffers`).
+    /// Up to this: twice what servers take of a header by default (nginx's
+    /// `large_client_header_buffers`).
     pub const BYTES_MAX: u32 = 16 << 10;
 
     /// # Safety

@@ -1,6 +1,7 @@
 //! Which of the exchanges that nobody asked for are shipped all the same: some of each route.
 
-use super::{Room, Slot, scan};
+use super::word::equal_to;
+use super::{Room, Slot};
 
 /// How much of something is let through in a time: so many at once, then one each interval.
 ///
@@ -43,12 +44,13 @@ impl Slot {
         let mut is_behind_method = false;
         for step in 0..ROUTE_WORDS {
             let word = room.word(self.client.payload_at + 8 * step);
-            let mut spaces = scan::equal_to(word, b' ');
+            let mut spaces = equal_to::<8>(word, b' '.into());
             if spaces != 0 && !is_behind_method {
                 is_behind_method = true;
                 spaces &= spaces - 1;
             }
-            let ends = spaces | scan::equal_to(word, b'?') | scan::equal_to(word, b'\r');
+            let ends =
+                spaces | equal_to::<8>(word, b'?'.into()) | equal_to::<8>(word, b'\r'.into());
             // The bytes before the first end; all where there is none.
             let before = (ends & ends.wrapping_neg()).wrapping_sub(1) >> 7;
             let kept = if ends == 0 { word } else { word & before };

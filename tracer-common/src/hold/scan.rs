@@ -1,7 +1,7 @@
 //! What the bytes say: whether a request begins, where it ends, which status an answer has.
 
 use super::room::Room;
-use super::word::opaque;
+use super::word::{equal_to, first_lane, first_lane_of, ones, opaque};
 
 /// Where a request ends.
 pub(super) enum End {
@@ -49,16 +49,12 @@ impl Scan {
         let mut at = self.at;
         let mut head_end = 0;
         for _ in 0..steps(room) {
-            let [first, second] = room.words(at).map(|word| equal_to(word, b'\n'));
-            if first | second == 0 {
+            let found = room.words(at).map(|word| equal_to::<8>(word, LF));
+            let Some(end) = first_lane_of::<8>(found) else {
                 at = forget(at + STEP);
                 continue;
-            }
-            // Without a branch, so that it is one way: all ones where it is in the second word.
-            let in_second = opaque(first | first.wrapping_neg()) >> 63;
-            let in_second = opaque(in_second).wrapping_sub(1);
-            let ends = first | second & in_second;
-            let line = at + (in_second & 8) as u32 + first_lane(ends) + 1;
+            };
+            let line = at + end + 1;
             // A comparison of the two would tell the verifier what `at` can be, in each step another
             // thing.
             let is_behind = until.wrapping_sub(line) >> 31 != 0;
@@ -136,7 +132,7 @@ fn forget(at: u32) -> u32 {
 }
 
 /// The lowest bit of each byte.
-const ONES: u64 = u64::MAX / 255;
+const ONES: u64 = ones(8);
 /// The highest bit of each byte.
 const HIGH: u64 = ONES << 7;
 /// Bit 5 of each byte: it makes letters small, and leaves `-` and `:` as they are.
@@ -150,13 +146,6 @@ const TRANSFER: u64 = u64::from_le_bytes(*b"transfer");
 const SEVEN: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
 /// The word that begins behind `content-`, without its last byte.
 const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
-
-/// The high bit of the first byte that is equal; of those behind it, the bit says nothing.
-#[inline(always)]
-pub(super) fn equal_to(word: u64, byte: u8) -> u64 {
-    let zero = word ^ (ONES * u64::from(byte));
-    zero.wrapping_sub(ONES) & !zero & HIGH
-}
 
 /// Whether a payload that begins with these words begins as a request of HTTP/1 does that can be
 /// followed: a method in capital letters. After `CONNECT`, and after `PRI` (HTTP/2), HTTP/1 is over.
@@ -188,16 +177,7 @@ fn letters(word: u64) -> u32 {
     let from = |byte: u8| low + ONES * u64::from(0x80 - byte);
     let is = |byte: u8| !((low ^ (ONES * u64::from(byte))) + (HIGH - ONES));
     let is_letter = from(b'A') & !from(b'Z' + 1) | is(b'-') | is(b'_');
-    first_lane(!is_letter & HIGH | word & HIGH)
-}
-
-/// In which byte the lowest bit is, where only high bits of bytes are set; 8 where none is. Without
-/// the table in memory that counting zeros takes on this target.
-#[inline(always)]
-fn first_lane(bits: u64) -> u32 {
-    let lowest = bits & bits.wrapping_neg();
-    let before = (lowest >> 7).wrapping_sub(1) & ONES;
-    (before.wrapping_mul(ONES) >> 56) as u32
+    first_lane::<8>(!is_letter & HIGH | word & HIGH)
 }
 
 /// The status of an answer that begins with these words, the first byte the lowest: `HTTP/1.`, a

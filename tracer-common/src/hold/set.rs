@@ -2,11 +2,11 @@
 //! is done here.
 //!
 //! A connection belongs to one [`Set`] of [`WAYS`] slots, by a hash of its [`Ends`](super::Ends) under
-//! keys of this session. The set has a tag of the connection in each slot; the slot says whose it really is. Slots
-//! come into sets one after the other, so that those in use lie together: of memory that is spread, the
-//! machine has to look up each page.
+//! keys of this session. The set has a tag of the connection in each slot; the slot says whose it
+//! really is. Slots come into sets one after the other, so that those in use lie together: of memory
+//! that is spread, the machine has to look up each page.
 
-use super::word::opaque;
+use super::word::{equal_to, first_lane_of, opaque};
 
 /// Slots of a set.
 pub const WAYS: u32 = 8;
@@ -27,31 +27,14 @@ pub struct Set {
     padding: u64,
 }
 
-/// The lowest bit of each tag.
-const ONES: u64 = u64::MAX / 0xffff;
-/// The highest bit of each tag.
-const HIGH: u64 = ONES << 15;
-
 impl Set {
     /// The first slot with this tag.
     #[inline(always)]
     pub fn find(&self, tag: u16) -> Option<u32> {
-        let [first, second] = self.tags.map(|tags| {
-            // The lowest one is exact; behind it, a borrow may show one more.
-            let differ = u64::from_le(tags) ^ (ONES * u64::from(tag));
-            differ.wrapping_sub(ONES) & !differ & HIGH
-        });
-        if first | second == 0 {
-            return None;
-        }
-        // Without a branch, so that all that follows is one way to the verifier: all ones where it is
-        // in the second word.
-        let in_second = opaque(opaque(first | first.wrapping_neg()) >> 63).wrapping_sub(1);
-        let bits = first | second & in_second;
-        let lowest = bits & bits.wrapping_neg();
-        let before = (lowest >> 15).wrapping_sub(1) & ONES;
-        let lane = (before.wrapping_mul(ONES) >> 48) as u32;
-        Some(lane + (in_second & 4) as u32)
+        let found = self
+            .tags
+            .map(|tags| equal_to::<16>(u64::from_le(tags), tag.into()));
+        first_lane_of::<16>(found)
     }
 
     /// The number of one of its slots.
