@@ -251,7 +251,8 @@ impl Pipeline {
                 .map_or(frame.at, |first| first.min(frame.at)),
         );
         health.last_at = health.last_at.max(Some(frame.at));
-        let segment = match decoder.decode(frame) {
+        let decoded = decoder.decode(frame);
+        let segment = match &decoded {
             Decoded::Tcp(segment) => segment,
             Decoded::Fragment => return,
             Decoded::NotTcp => {
@@ -263,7 +264,7 @@ impl Pipeline {
                 return;
             }
         };
-        if !is_traced(options.ports.as_ref(), &segment) {
+        if !is_traced(options.ports.as_ref(), segment) {
             return;
         }
         health.cut += u64::from(segment.cut > 0);
@@ -272,7 +273,7 @@ impl Pipeline {
             health,
             past,
         };
-        let place = connections.push(&segment, &mut |connection, line, event| {
+        let place = connections.push(segment, &mut |connection, line, event| {
             desk.event(&mut around, connection, line, event);
         });
         if let (Some(trails), Some((conn, direction))) = (trails, place) {

@@ -260,6 +260,11 @@ impl<F: Flow> Reassembler<F> {
         self.expire(now, sink);
         let captured = segment;
         let mut index = self.table.find(captured);
+        if let Some(index) = index
+            && let Some(place) = self.push_next(index, captured, now, sink)
+        {
+            return Some(place);
+        }
         let mut translated = None;
         if index.is_none() {
             (index, translated) = self.table.translate(captured).unzip();
@@ -305,6 +310,36 @@ impl<F: Flow> Reassembler<F> {
             Taken::Implausible => self.stats.implausible += 1,
         }
         self.settle(index, now, sink);
+        self.bound_memory(now, sink);
+        Some((id, dir))
+    }
+
+    /// Takes in a segment that [is next](Duplex::received_before_next) on a connection that was seen
+    /// to begin, as nearly every one is; `None` where it is another one, and nothing happened.
+    fn push_next(
+        &mut self,
+        index: u32,
+        segment: &Segment<'_>,
+        now: Now,
+        sink: &mut dyn FnMut(&Connection, &mut F, Event<'_>),
+    ) -> Option<(ConnId, Direction)> {
+        let slot = self.table.get_mut(index)?;
+        if !slot.has_begun || !slot.is_oriented() {
+            return None;
+        }
+        let (id, dir) = (slot.info.id, slot.direction(segment));
+        let received = slot.duplex.received_before_next(dir, segment)?;
+        slot.learn_cookies(segment);
+        slot.touched = now.clock;
+        let mut out = Outlet {
+            info: &mut slot.info,
+            flow: &mut slot.flow,
+            stats: &mut self.stats,
+            sink,
+        };
+        slot.duplex.push_next(dir, segment, received, &mut out);
+        self.table.open.touch(index);
+        self.account(index, now);
         self.bound_memory(now, sink);
         Some((id, dir))
     }
@@ -516,6 +551,11 @@ impl<F: Flow> Reassembler<F> {
             self.table.closed.touch(index);
             self.due = self.due.min(now.clock.plus(LINGER));
         }
+        self.account(index, now);
+    }
+
+    /// Notes when a connection is next worked on by itself, and what it holds.
+    fn account(&mut self, index: u32, now: Now) {
         let Some(slot) = self.table.get_mut(index) else {
             return;
         };

@@ -29,7 +29,10 @@ pub struct BriefRequest<'a> {
 impl<'a> BriefRequest<'a> {
     /// The value of the first field of this name, which is in lower case.
     pub fn value<const LEN: usize>(&self, name: &[u8; LEN]) -> Option<&'a [u8]> {
-        let mut lines = self.fields.split(|byte| *byte == b'\n');
+        let ends = memchr::memchr_iter(b'\n', self.fields);
+        let mut at = 0;
+        let mut lines =
+            ends.filter_map(|end| self.fields.get(std::mem::replace(&mut at, end + 1)..end));
         lines.find_map(|line| value(line, name).flatten())
     }
 }
@@ -172,48 +175,58 @@ impl<'a> Fields<'a> {
         let mut count = 0;
         for end in ends {
             count += 1;
-            let line = bytes.get(at..end)?.strip_suffix(b"\r")?;
+            let line = bytes.get(at..end)?;
             at = end + 1;
-            let Some(first) = line.first() else {
+            let &[first, .., b'\r'] = line else {
                 fields.len = at;
-                return (at <= limits.head && count <= limits.fields).then_some(fields);
+                let is_usual = at <= limits.head && count <= limits.fields;
+                return (line == b"\r" && is_usual).then_some(fields);
             };
+            // Folded: it goes on with the line before.
+            if first <= b' ' {
+                return None;
+            }
             // By the first letter, most lines are nothing that matters here.
-            match first {
-                // Folded: it goes on with the line before.
-                b' ' | b'\t' => return None,
-                b'c' | b'C' => {
-                    if let Some(value) = value(line, b"content-length")? {
-                        fields.length(value)?;
-                    }
-                }
-                b't' | b'T' => {
-                    if let Some(value) = value(line, b"transfer-encoding")? {
-                        fields.chunked(value)?;
-                    }
-                }
-                b'e' | b'E' => fields.expects |= value(line, b"expect")?.is_some(),
-                b'h' | b'H' => {
-                    let value = value(line, b"host")?;
-                    fields.host = fields.host.or(value);
-                }
-                b'x' | b'X' => {
-                    let value = value(line, b"x-forwarded-for")?;
-                    fields.forwarded_for = fields.forwarded_for.or(value);
-                }
-                _ => {}
+            if matches!(first | 0x20, b'c' | b'e' | b'h' | b't' | b'x') {
+                fields.field(first, line)?;
             }
         }
         None
     }
 
+    /// Takes in a line by its first letter.
+    fn field(&mut self, first: u8, line: &'a [u8]) -> Option<()> {
+        match first | 0x20 {
+            b'c' => {
+                if let Some(value) = value(line, b"content-length")? {
+                    self.length(value)?;
+                }
+            }
+            b't' => {
+                if let Some(value) = value(line, b"transfer-encoding")? {
+                    self.chunked(value)?;
+                }
+            }
+            b'e' => self.expects |= value(line, b"expect")?.is_some(),
+            b'h' => {
+                let value = value(line, b"host")?;
+                self.host = self.host.or(value);
+            }
+            _ => {
+                let value = value(line, b"x-forwarded-for")?;
+                self.forwarded_for = self.forwarded_for.or(value);
+            }
+        }
+        Some(())
+    }
+
     fn length(&mut self, value: &[u8]) -> Option<()> {
-        let is_plain = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-        let length = value.iter().fold(0_u64, |n, digit| {
-            n.wrapping_mul(10)
-                .wrapping_add(u64::from(digit.wrapping_sub(b'0')))
-        });
-        (is_plain && self.framing == Framing::None).then(|| self.framing = Framing::Length(length))
+        let is_plain = (1..=18).contains(&value.len()) && self.framing == Framing::None;
+        let mut digits = value.iter().map(|byte| byte.wrapping_sub(b'0'));
+        let length = digits.try_fold(0_u64, |n, digit| {
+            (digit <= 9).then(|| n.wrapping_mul(10).wrapping_add(u64::from(digit)))
+        })?;
+        is_plain.then(|| self.framing = Framing::Length(length))
     }
 
     fn chunked(&mut self, value: &[u8]) -> Option<()> {

@@ -1,7 +1,7 @@
 //! One exchange, while parts of it come in.
 
 use super::{Anomaly, Direction, Exchange, GapKind, MessageEnd, Request, Response, Timestamp};
-use crate::model::{Head, Message};
+use crate::model::{Body, Framing, Head, Message};
 
 /// An exchange that was not handed out yet.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl UnderWay {
         }
     }
 
-    /// Takes in content; returns how much of it was kept.
+    /// Takes in content; returns how many bytes of memory more it holds for that.
     pub(super) fn body(&mut self, dir: Direction, data: &[u8], limit: usize) -> usize {
         let Some(message) = self.message(dir) else {
             return 0;
@@ -58,9 +58,15 @@ impl UnderWay {
             return 0;
         }
         let room = limit.saturating_sub(body.kept.len()).min(data.len());
+        let held = body.kept.capacity();
+        let len = body.kept.len().saturating_add(room);
+        if len > held {
+            let room = room_for(body, len).min(limit).max(len);
+            body.kept.reserve_exact(room - body.kept.len());
+        }
         body.kept
             .extend_from_slice(data.get(..room).unwrap_or_default());
-        room
+        body.kept.capacity().saturating_sub(held)
     }
 
     pub(super) fn body_gap(&mut self, dir: Direction, len: u64, kind: GapKind) {
@@ -115,7 +121,7 @@ impl UnderWay {
 
     /// Bytes of heads and bodies in it.
     pub(super) fn size(&self) -> usize {
-        let size = |m: &Message| m.head.raw.len() + m.trailers.raw.len() + m.body.kept.len();
+        let size = |m: &Message| m.head.raw.len() + m.trailers.raw.len() + m.body.kept.capacity();
         let request = self.exchange.request.as_ref();
         let responses = self
             .exchange
@@ -146,5 +152,17 @@ impl UnderWay {
             Direction::ClientToServer => self.exchange.request.as_mut().map(|r| &mut r.message),
             Direction::ServerToClient => self.exchange.response.as_mut().map(|r| &mut r.message),
         }
+    }
+}
+
+/// How many bytes of a body there should be room for, where `len` are to be kept: for what is
+/// announced, but for no more than a few times what came.
+fn room_for(body: &Body, len: usize) -> usize {
+    match body.framing {
+        Framing::Length(length) => usize::try_from(length)
+            .unwrap_or(usize::MAX)
+            .min(len.saturating_mul(4)),
+        _ if body.kept.is_empty() => len,
+        _ => len.saturating_mul(2),
     }
 }

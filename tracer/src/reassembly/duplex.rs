@@ -129,28 +129,14 @@ impl Duplex {
         }
     }
 
-    /// Takes in a segment and hands out what became ready.
-    #[inline]
-    pub(super) fn push<F>(
-        &mut self,
-        dir: Direction,
-        segment: &Segment<'_>,
-        now: Now,
-        limits: &Limits,
-        out: &mut Outlet<'_, F>,
-    ) -> Taken {
-        match self.received_before_next(dir, segment) {
-            Some(received) => {
-                self.push_next(dir, segment, received, out);
-                Taken::Alive
-            }
-            None => self.push_any(dir, segment, now, limits, out),
-        }
-    }
-
     /// Where a segment is what nearly every one is, the next bytes of its direction or none, from an
     /// end that had received only what was handed out of the other one: up to what offset.
-    fn received_before_next(&self, dir: Direction, segment: &Segment<'_>) -> Option<u64> {
+    #[inline]
+    pub(super) fn received_before_next(
+        &self,
+        dir: Direction,
+        segment: &Segment<'_>,
+    ) -> Option<u64> {
         let flags = segment.flags;
         let is_plain = flags.ack && !flags.syn && !flags.fin && !flags.rst;
         let is_next = is_plain
@@ -167,7 +153,8 @@ impl Duplex {
 
     /// Takes in a segment that comes next, from an end that has received the other direction
     /// [up to](Self::received_before_next) this offset.
-    fn push_next<F>(
+    #[inline]
+    pub(super) fn push_next<F>(
         &mut self,
         dir: Direction,
         segment: &Segment<'_>,
@@ -184,8 +171,8 @@ impl Duplex {
         out.chunk(segment.at, dir, offset, Piece::Data(segment.payload));
     }
 
-    /// Takes in a segment, whatever it is.
-    pub(super) fn push_any<F>(
+    /// Takes in a segment, whatever it is, and hands out what became ready.
+    pub(super) fn push<F>(
         &mut self,
         dir: Direction,
         segment: &Segment<'_>,

@@ -73,6 +73,12 @@ impl<F> Slot<F> {
         Ends::of(self.info.client, self.info.server, self.netns)
     }
 
+    /// Whether it is found by these.
+    #[inline]
+    pub(super) fn is_between(&self, ends: Ends) -> bool {
+        ends.are_of(self.info.client, self.info.server, self.netns)
+    }
+
     /// Which way a segment of this connection goes.
     pub(super) fn direction(&self, segment: &Segment<'_>) -> Direction {
         match segment.src == self.info.client {
@@ -81,10 +87,15 @@ impl<F> Slot<F> {
         }
     }
 
+    /// Whether it stays as it is which end is the client.
+    pub(super) fn is_oriented(&self) -> bool {
+        let is_known = self.certainty == Certainty::Handshake || self.info.sights.is_some();
+        is_known || !self.duplex.is_silent()
+    }
+
     /// Corrects which end is the client, as long as nothing was handed out.
     pub(super) fn orient(&mut self, segment: &Segment<'_>) {
-        let is_known = self.certainty == Certainty::Handshake || self.info.sights.is_some();
-        if is_known || !self.duplex.is_silent() {
+        if self.is_oriented() {
             return;
         }
         let (role, certainty) = orient::sender(segment);

@@ -67,7 +67,7 @@ impl<F> Table<F> {
     pub(super) fn find(&mut self, segment: &Segment<'_>) -> Option<u32> {
         let ends = Ends::of(segment.src, segment.dst, namespace(segment));
         // One that has several pairs of addresses is found by none of them here.
-        let is_known_by = |slot: &Slot<F>| slot.info.sights.is_none() && slot.ends() == ends;
+        let is_known_by = |slot: &Slot<F>| slot.info.sights.is_none() && slot.is_between(ends);
         let belongs = |slot: &u32| self.get(*slot).is_some_and(is_known_by);
         // The packets of a connection often come one behind the other.
         if belongs(&self.last) {
@@ -200,18 +200,33 @@ impl Hash for Ends {
 }
 
 impl Ends {
+    /// Whether these are [those](Self::of) of the connections between `a` and `b`.
+    #[inline]
+    pub(super) fn are_of(self, a: SocketAddr, b: SocketAddr, netns: u64) -> bool {
+        match (self, a, b) {
+            (Self::V4([low, high, space]), SocketAddr::V4(a), SocketAddr::V4(b)) => {
+                let ends = [number(a), number(b)];
+                space == netns && (ends == [low, high] || ends == [high, low])
+            }
+            _ => self == Self::of(a, b, netns),
+        }
+    }
+
     /// Those of the connections between these two.
     pub(super) fn of(a: SocketAddr, b: SocketAddr, netns: u64) -> Self {
         match (a, b) {
             (SocketAddr::V4(a), SocketAddr::V4(b)) => {
-                let number =
-                    |end: SocketAddrV4| u64::from(end.ip().to_bits()) << 16 | u64::from(end.port());
                 let (a, b) = (number(a), number(b));
                 Self::V4([a.min(b), a.max(b), netns])
             }
             _ => Self::Other([a.min(b), a.max(b)], netns),
         }
     }
+}
+
+/// An address and a port.
+fn number(end: SocketAddrV4) -> u64 {
+    u64::from(end.ip().to_bits()) << 16 | u64::from(end.port())
 }
 
 impl<F> fmt::Debug for Table<F> {

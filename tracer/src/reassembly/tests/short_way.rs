@@ -71,10 +71,10 @@ fn run(steps: &[Step], may_be_quick: bool) -> (Vec<String>, String) {
             stats: &mut stats,
             sink: &mut |_, _, event| told.push(format!("{event:?}")),
         };
-        if may_be_quick {
-            slot.duplex.push(dir, &segment, now, &limits, &mut out);
-        } else {
-            slot.duplex.push_any(dir, &segment, now, &limits, &mut out);
+        let received = slot.duplex.received_before_next(dir, &segment);
+        match received.filter(|_| may_be_quick) {
+            Some(received) => slot.duplex.push_next(dir, &segment, received, &mut out),
+            None => drop(slot.duplex.push(dir, &segment, now, &limits, &mut out)),
         }
         expected[mine] = expected[mine].wrapping_add(*len as u32 + *cut);
     }
