@@ -215,6 +215,28 @@ fn what_nobody_asks_for_is_let_go_though_it_is_an_error() -> Result<()> {
 }
 
 #[test]
+fn what_passed_is_shipped_only_where_a_refusal_may_be_compared_with_it() -> Result<()> {
+    for (method, may_be) in [("POST", true), ("PUT", false)] {
+        let scene = Scene::loopback()?;
+        let _nginx = Nginx::start(&scene, NGINX, 2)?;
+        let tracer = trace_in(&scene, &["--method", method])?;
+        let [to, _] = scene.addresses(NGINX).map(|a| a.to_string());
+        let requests = ["--to", &to, "--path=/ok", "--requests=50"];
+        Client::run(scene.client_place(), &requests)?;
+        let session = tracer.stop()?;
+        let [sampled, let_go] = ["sampled", "let_go"].map(|name| {
+            let count = session.summary.pointer(&format!("/held/{name}"));
+            count.and_then(serde_json::Value::as_u64).unwrap_or(0)
+        });
+        ensure!(
+            (sampled > 0) == may_be && sampled + let_go == 50,
+            "{method}: {sampled} and {let_go}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_recorded_session_reads_back_as_the_same_cases() -> Result<()> {
     let scene = Scene::loopback()?;
     let _nginx = Nginx::start(&scene, NGINX, 2)?;

@@ -216,7 +216,8 @@ unsafe impl World for Hands<'_> {
     #[inline(always)]
     fn fate(&mut self, slot: &Slot, status: u32) -> Fate {
         let is_named = wants_status(status);
-        if is_named && wants_method(slot.start(slot.room(self))) {
+        let is_comparable = wants_method(slot.start(slot.room(self)));
+        if is_named && is_comparable {
             return Fate::Whole;
         }
         let caller = caller(slot.record());
@@ -229,6 +230,9 @@ unsafe impl World for Hands<'_> {
         }
         if matches!(caller, Caller::Silent) {
             return Fate::Part;
+        }
+        if matches!(caller, Caller::Client) && !is_comparable {
+            return Fate::LetGo;
         }
         let is_sample = is_sample(slot, slot.room(self), matches!(caller, Caller::Serves(_)));
         match caller {
