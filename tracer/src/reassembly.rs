@@ -314,7 +314,7 @@ impl<F: Flow> Reassembler<F> {
         Some((id, dir))
     }
 
-    /// Takes in a segment that [is next](Duplex::received_before_next) on a connection that was seen
+    /// Takes in a segment that [is next](duplex::Duplex::received_before_next) on a connection that was seen
     /// to begin, as nearly every one is; `None` where it is another one, and nothing happened.
     fn push_next(
         &mut self,
