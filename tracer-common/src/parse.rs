@@ -19,7 +19,8 @@ pub enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads an entry. `None` where it is of no known kind, or shorter than it claims to be.
+    /// Reads an entry. `None` where it is of no known kind, or has not all of its fields. A packet has
+    /// fewer bytes than it says where the request that it is grew as it was shipped.
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         match fields.u32()? {
@@ -52,7 +53,9 @@ fn packet(mut fields: Fields<'_>) -> Option<(PacketRecord, &[u8])> {
         length_at: fields.u16()?,
         lost: fields.u32()?,
     };
-    let packet = fields.0.get(..usize::try_from(header.captured_len).ok()?)?;
+    // A held request can grow on one CPU while another copies its record: what came of it is here.
+    let len = usize::try_from(header.captured_len).unwrap_or(usize::MAX);
+    let (packet, _) = fields.0.split_at(len.min(fields.0.len()));
     Some((header, packet))
 }
 
@@ -356,16 +359,25 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_packet_that_claims_more_than_there_is() {
-        let mut bytes = vec![0; size_of::<PacketRecord>() + 4];
+    fn of_a_packet_that_claims_more_there_is_what_there_is() {
+        let mut bytes = vec![0; size_of::<PacketRecord>()];
         put(&mut bytes, 0, &KIND_PACKET.to_ne_bytes());
-        for (len, read) in [(4u32, true), (5, false), (u32::MAX, false)] {
+        bytes.extend(b"abcd");
+        for (len, expected) in [
+            (3_u32, &b"abc"[..]),
+            (4, b"abcd"),
+            (5, b"abcd"),
+            (u32::MAX, b"abcd"),
+        ] {
             put(
                 &mut bytes,
                 offset_of!(PacketRecord, captured_len),
                 &len.to_ne_bytes(),
             );
-            assert_eq!(Record::from_bytes(&bytes).is_some(), read, "{len}");
+            let Some(Record::Packet(_, packet)) = Record::from_bytes(&bytes) else {
+                panic!("not read");
+            };
+            assert_eq!(packet, expected, "{len}");
         }
     }
 
