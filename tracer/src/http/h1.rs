@@ -280,6 +280,9 @@ impl Side {
     pub(super) fn left_out(&mut self, len: u64, cx: &mut Context<'_>) {
         let is_between = matches!(self.state, State::Opening | State::Start);
         if is_between && self.buf.is_empty() {
+            if self.dir == Direction::ServerToClient {
+                cx.shared.outstanding.leave_out_answers();
+            }
             self.last_at = cx.at;
             self.state = State::Start;
             return;

@@ -218,6 +218,13 @@ impl Outstanding {
         }
     }
 
+    /// Answers were left out, before which every request that waits was sent: theirs. Where there was
+    /// no room to hold one it was shipped, and its answer was not.
+    pub(super) fn leave_out_answers(&mut self) {
+        self.asked.clear();
+        self.forgotten = 0;
+    }
+
     /// Bytes it holds.
     pub(super) fn memory(&self) -> usize {
         self.asked.capacity() * size_of::<Asked>() + self.orphans.capacity() * size_of::<Orphan>()
@@ -294,6 +301,16 @@ mod tests {
         assert_eq!(answer(&mut queue, 2), (0, Kind::Head));
         assert_eq!(answer(&mut queue, 2), (1, Kind::Other));
         assert_eq!(answer(&mut queue, 2), (2, Kind::Unknown));
+    }
+
+    #[test]
+    fn a_request_whose_answer_was_left_out_does_not_get_the_next_one() {
+        let mut queue = Outstanding::default();
+        ask(&mut queue, Kind::Other, 1);
+        queue.leave_out_answers();
+        assert_eq!(ask(&mut queue, Kind::Other, 3), 1);
+        assert_eq!(answer(&mut queue, 4), (1, Kind::Other));
+        assert!(!queue.pipelines);
     }
 
     #[test]

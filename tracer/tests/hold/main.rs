@@ -17,7 +17,7 @@ use capture::capture;
 use host::{Holding, LetsGo, hold, hold_with};
 use memchr::memmem;
 use proptest::prelude::*;
-use talk::{Exchange, Shipped, Talk, lets_go, talk};
+use talk::{Exchange, Packet, Shipped, Talk, lets_go, talk};
 use tracer_common::SETTLED_BOTH;
 use tracer_common::hold::Settled;
 use tracer403::model::{self, Timestamp};
@@ -72,6 +72,34 @@ fn an_answer_that_was_lost_does_not_lend_its_request() {
     let rest = rest.map(|(at, packet)| (packet, if at < lost.start { 0 } else { 2 }));
     let requests: Vec<_> = cases_of(rest).into_iter().map(|said| said.0).collect();
     assert_eq!(requests, [None]);
+}
+
+/// A request for which there is no slot is shipped, and its answer is not; then there is one.
+#[test]
+fn a_request_for_which_there_was_no_room_does_not_get_the_next_answer() {
+    let exchange = |status| Exchange {
+        status,
+        ..Exchange::plain()
+    };
+    for passed in 1..4 {
+        let mut exchanges = vec![exchange(200); passed];
+        exchanges.push(exchange(403));
+        let talk = Talk {
+            exchanges,
+            ..Talk::plain()
+        };
+        let packets = talk.packets();
+        let is_answer = |packet: &Packet| packet.is_from_server && packet.segment.len > 0;
+        let answer = packets.iter().position(is_answer).unwrap();
+        let (before, rest) = packets.split_at(answer);
+        let before = before.iter();
+        let before = before.map(|packet| packet.shipped(u32::MAX, Settled::UNKNOWN));
+        let (held, _) = hold(&rest[1..], LetsGo::All);
+        let said = cases(before.chain(held));
+        let requests: Vec<_> = said.into_iter().map(|said| said.0).collect();
+        let refused = format!("/r{passed}").into_bytes();
+        assert_eq!(requests, [Some(refused)], "{passed} that passed");
+    }
 }
 
 /// Each direction has its own CPU: while an answer is taken in, the next packet of the request may be
