@@ -260,16 +260,16 @@ impl<F: Flow> Reassembler<F> {
         self.expire(now, sink);
         let captured = segment;
         let mut index = self.table.find(captured);
-        if let Some(index) = index
-            && let Some(place) = self.push_next(index, captured, now, sink)
-        {
-            return Some(place);
-        }
         let mut translated = None;
         if index.is_none() {
             (index, translated) = self.table.translate(captured).unzip();
         }
         let segment = translated.as_ref().unwrap_or(captured);
+        if let Some(index) = index
+            && let Some(place) = self.push_next(index, segment, now, sink)
+        {
+            return Some(place);
+        }
         let (mut index, mut segment) = match index {
             Some(index) => match self.relation(index, segment)? {
                 Relation::Own => (index, segment),
@@ -314,8 +314,9 @@ impl<F: Flow> Reassembler<F> {
         Some((id, dir))
     }
 
-    /// Takes in a segment that [is next](duplex::Duplex::received_before_next) on a connection that was seen
-    /// to begin, as nearly every one is; `None` where it is another one, and nothing happened.
+    /// Takes in a segment that [is next](duplex::Duplex::received_before_next) on a connection that
+    /// was seen to begin, as nearly every one is; `None` where it is another one, and nothing
+    /// happened.
     fn push_next(
         &mut self,
         index: u32,
