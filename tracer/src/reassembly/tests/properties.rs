@@ -1,5 +1,7 @@
 //! Random conversations, captured badly.
 
+use std::net::SocketAddr;
+
 use proptest::prelude::*;
 
 use super::super::*;

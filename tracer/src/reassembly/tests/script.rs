@@ -11,8 +11,11 @@
 //! end, `closed`, `#2` where another connection than before is spoken of, and `~` before it where
 //! its client is not the `>` end.
 
+use std::net::SocketAddr;
+
 use super::super::*;
 use crate::decode::Flags;
+use crate::model::GapKind;
 use crate::source::{Hook, Vantage};
 
 /// What came of a script.
